@@ -2,10 +2,7 @@
 //! an owner killed with SIGKILL; a server killed with all its backends; files left behind.
 //! Other processes are this test binary again, told by an environment variable what to play.
 //! It must never leave a server running. Look next in `src/devdb/cluster.rs`.
-#![expect(
-    clippy::unwrap_used,
-    reason = "helpers of tests: a panic is their report"
-)]
+#![expect(clippy::unwrap_used, reason = "helpers of tests: a panic is their report")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -28,18 +25,11 @@ fn host() -> Host {
 }
 
 fn options(directory: &Path, durability: Durability) -> ClusterOptions {
-    ClusterOptions {
-        data_dir: directory.to_owned(),
-        socket_dir: None,
-        durability,
-        host: host(),
-    }
+    ClusterOptions { data_dir: directory.to_owned(), socket_dir: None, durability, host: host() }
 }
 
 async fn start(directory: &Path) -> Cluster {
-    Cluster::start(options(directory, Durability::Relaxed))
-        .await
-        .unwrap()
+    Cluster::start(options(directory, Durability::Relaxed)).await.unwrap()
 }
 
 /// A directory of its own for one test, removed afterwards.
@@ -76,31 +66,19 @@ impl Drop for Scratch {
 }
 
 async fn connect(cluster: &Cluster) -> PgConnection {
-    PgConnection::connect(&cluster.superuser_url("postgres"))
-        .await
-        .unwrap()
+    PgConnection::connect(&cluster.superuser_url("postgres")).await.unwrap()
 }
 
 async fn write_note(cluster: &Cluster, note: &'static str) {
     let mut db = connect(cluster).await;
-    sqlx::query("create table if not exists notes (note text)")
-        .execute(&mut db)
-        .await
-        .unwrap();
-    sqlx::query("insert into notes values ($1)")
-        .bind(note)
-        .execute(&mut db)
-        .await
-        .unwrap();
+    sqlx::query("create table if not exists notes (note text)").execute(&mut db).await.unwrap();
+    sqlx::query("insert into notes values ($1)").bind(note).execute(&mut db).await.unwrap();
     db.close().await.unwrap();
 }
 
 async fn notes(cluster: &Cluster) -> Vec<String> {
     let mut db = connect(cluster).await;
-    let found = sqlx::query_scalar("select note from notes order by note")
-        .fetch_all(&mut db)
-        .await
-        .unwrap();
+    let found = sqlx::query_scalar("select note from notes order by note").fetch_all(&mut db).await.unwrap();
     db.close().await.unwrap();
     found
 }
@@ -117,20 +95,19 @@ struct Owner {
 impl Owner {
     fn spawn(program: &Path, data: &Path, user: Option<u32>) -> Self {
         let mut command = Command::new(program);
+        if let Some(id) = user {
+            command.uid(id).gid(id);
+        }
+        Self::spawn_with(&mut command, data)
+    }
+
+    fn spawn_with(command: &mut Command, data: &Path) -> Self {
         command
-            .args([
-                "--exact",
-                "child_process",
-                "--nocapture",
-                "--test-threads=1",
-            ])
+            .args(["--exact", "child_process", "--nocapture", "--test-threads=1"])
             .env(CHILD_DIR, data)
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
-        if let Some(id) = user {
-            command.uid(id).gid(id);
-        }
         let mut child = command.spawn().unwrap();
         let stdin = child.stdin.take();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
@@ -144,12 +121,7 @@ impl Owner {
                 pid.trim().parse().ok()
             })
             .expect("the child owns a cluster");
-        Self {
-            child,
-            stdin,
-            stdout,
-            postmaster,
-        }
+        Self { child, stdin, stdout, postmaster }
     }
 
     fn leave(mut self) {
@@ -188,16 +160,11 @@ async fn child_process() {
 #[tokio::test]
 async fn what_was_written_is_there_after_a_stop() {
     let scratch = Scratch::new();
-    let cluster = Cluster::start(options(&scratch.data(), Durability::Durable))
-        .await
-        .unwrap();
+    let cluster = Cluster::start(options(&scratch.data(), Durability::Durable)).await.unwrap();
     write_note(&cluster, "kept").await;
     let pid = cluster.postmaster_pid().unwrap();
     cluster.stop().await.unwrap();
-    assert!(
-        !scratch.pid_file().exists(),
-        "a clean stop leaves no pid file"
-    );
+    assert!(!scratch.pid_file().exists(), "a clean stop leaves no pid file");
     let again = start(&scratch.data()).await;
     assert_ne!(again.postmaster_pid().unwrap(), pid);
     assert_eq!(notes(&again).await, ["kept"]);
@@ -209,31 +176,15 @@ async fn only_its_owner_can_reach_the_cluster_and_roles_are_no_superusers() {
     let scratch = Scratch::new();
     let cluster = start(&scratch.data()).await;
     for private in ["cluster", "socket"] {
-        let mode = scratch
-            .data()
-            .join(private)
-            .metadata()
-            .unwrap()
-            .permissions();
+        let mode = scratch.data().join(private).metadata().unwrap().permissions();
         assert_eq!(mode.mode() & 0o777, 0o700, "{private}");
     }
     let mut db = connect(&cluster).await;
-    let tcp: String = sqlx::query_scalar("show listen_addresses")
-        .fetch_one(&mut db)
-        .await
-        .unwrap();
+    let tcp: String = sqlx::query_scalar("show listen_addresses").fetch_one(&mut db).await.unwrap();
     assert_eq!(tcp, "");
-    sqlx::query("create role parlour_app login")
-        .execute(&mut db)
-        .await
-        .unwrap();
-    let mut app = PgConnection::connect(&cluster.url("parlour_app", "postgres"))
-        .await
-        .unwrap();
-    let superuser: String = sqlx::query_scalar("show is_superuser")
-        .fetch_one(&mut app)
-        .await
-        .unwrap();
+    sqlx::query("create role parlour_app login").execute(&mut db).await.unwrap();
+    let mut app = PgConnection::connect(&cluster.url("parlour_app", "postgres")).await.unwrap();
+    let superuser: String = sqlx::query_scalar("show is_superuser").fetch_one(&mut app).await.unwrap();
     assert_eq!(superuser, "off");
     cluster.stop().await.unwrap();
 }
@@ -280,11 +231,7 @@ async fn two_first_starts_at_once_make_one_cluster() {
     let (one, two) = tokio::join!(start(&data), start(&data));
     assert!(one.is_owner() != two.is_owner());
     assert_eq!(one.postmaster_pid(), two.postmaster_pid());
-    let (owner, guest) = if one.is_owner() {
-        (one, two)
-    } else {
-        (two, one)
-    };
+    let (owner, guest) = if one.is_owner() { (one, two) } else { (two, one) };
     drop(guest);
     owner.stop().await.unwrap();
 }
@@ -294,6 +241,24 @@ async fn an_owner_killed_without_warning_does_not_block_the_next_start() {
     let scratch = Scratch::new();
     let program = std::env::current_exe().unwrap();
     let owner = Owner::spawn(&program, &scratch.data(), None);
+    replaces_the_orphan(&scratch, owner).await;
+}
+
+#[tokio::test]
+async fn a_server_that_outlives_its_owner_is_replaced() {
+    let scratch = Scratch::new();
+    // A machine without a working setpriv: nothing ends the server together with its owner.
+    let bin = scratch.0.join("bin");
+    std::fs::create_dir(&bin).unwrap();
+    std::fs::write(bin.join("setpriv"), "#!/bin/sh\nexit 1\n").unwrap();
+    std::fs::set_permissions(bin.join("setpriv"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    let program = std::env::current_exe().unwrap();
+    let owner = Owner::spawn_with(Command::new(&program).env("PATH", path), &scratch.data());
+    replaces_the_orphan(&scratch, owner).await;
+}
+
+async fn replaces_the_orphan(scratch: &Scratch, owner: Owner) {
     let orphan = owner.postmaster;
     owner.kill();
     let cluster = start(&scratch.data()).await;
@@ -317,9 +282,7 @@ async fn a_dropped_cluster_does_not_block_the_next_start() {
 #[tokio::test]
 async fn committed_data_survives_a_kill_of_every_process() {
     let scratch = Scratch::new();
-    let mut cluster = Cluster::start(options(&scratch.data(), Durability::Durable))
-        .await
-        .unwrap();
+    let mut cluster = Cluster::start(options(&scratch.data(), Durability::Durable)).await.unwrap();
     write_note(&cluster, "committed").await;
     let mut open = connect(&cluster).await;
     for _ in 0..2 {
@@ -347,10 +310,7 @@ async fn a_pid_file_of_a_dead_a_zombie_or_another_process_is_no_obstacle() {
     let mut zombie = Command::new("true").spawn().unwrap();
     for pid in [dead.id(), zombie.id(), std::process::id()] {
         let directory = scratch.data().join("cluster");
-        let left = format!(
-            "{pid}\n{}\n1700000000\n5432\n/x\n\n1 1\nready\n",
-            directory.display()
-        );
+        let left = format!("{pid}\n{}\n1700000000\n5432\n/x\n\n1 1\nready\n", directory.display());
         std::fs::write(scratch.pid_file(), left).unwrap();
         let began = Instant::now();
         let cluster = start(&scratch.data()).await;
@@ -368,14 +328,9 @@ async fn a_relaxed_cluster_is_not_passed_off_as_durable() {
     let refused = Cluster::start(options(&scratch.data(), Durability::Durable)).await;
     assert!(matches!(refused, Err(DevDbError::RelaxedRunning { .. })));
     relaxed.stop().await.unwrap();
-    let durable = Cluster::start(options(&scratch.data(), Durability::Durable))
-        .await
-        .unwrap();
+    let durable = Cluster::start(options(&scratch.data(), Durability::Durable)).await.unwrap();
     let mut db = connect(&durable).await;
-    let fsync: String = sqlx::query_scalar("show fsync")
-        .fetch_one(&mut db)
-        .await
-        .unwrap();
+    let fsync: String = sqlx::query_scalar("show fsync").fetch_one(&mut db).await.unwrap();
     assert_eq!(fsync, "on");
     durable.stop().await.unwrap();
 }
@@ -388,20 +343,11 @@ async fn missing_and_broken_programs_are_named_with_what_to_do() {
     let mut options = options(&scratch.data(), Durability::Relaxed);
     options.host.search_path = vec![bin.clone()];
     options.host.program_dirs.clear();
-    let missing = Cluster::start(options.clone())
-        .await
-        .unwrap_err()
-        .to_string();
-    assert!(
-        missing.contains("bin/dev") && missing.contains("apt-get install"),
-        "{missing}"
-    );
+    let missing = Cluster::start(options.clone()).await.unwrap_err().to_string();
+    assert!(missing.contains("bin/dev") && missing.contains("apt-get install"), "{missing}");
     std::fs::write(bin.join("initdb"), "not a program").unwrap();
     let broken = Cluster::start(options).await.unwrap_err().to_string();
-    assert!(
-        broken.contains(&*bin.join("initdb").to_string_lossy()),
-        "{broken}"
-    );
+    assert!(broken.contains(&*bin.join("initdb").to_string_lossy()), "{broken}");
     assert!(broken.contains("denied"), "{broken}");
 }
 
@@ -413,10 +359,7 @@ async fn data_of_another_major_version_is_left_alone() {
     let own = std::fs::read_to_string(&version).unwrap();
     std::fs::write(&version, "9.6\n").unwrap();
     let refused = Cluster::start(options(&scratch.data(), Durability::Relaxed)).await;
-    assert!(matches!(
-        refused,
-        Err(DevDbError::MajorMismatch { data_major: 9, .. })
-    ));
+    assert!(matches!(refused, Err(DevDbError::MajorMismatch { data_major: 9, .. })));
     std::fs::write(&version, own).unwrap();
     start(&scratch.data()).await.stop().await.unwrap();
 }
@@ -431,10 +374,7 @@ async fn a_failed_start_quotes_what_postgres_said() {
     let error = refused.unwrap_err();
     assert!(matches!(error, DevDbError::EndedEarly { .. }));
     let text = error.to_string();
-    assert!(
-        text.contains("nonsense_setting") && text.contains("postgres.log"),
-        "{text}"
-    );
+    assert!(text.contains("nonsense_setting") && text.contains("postgres.log"), "{text}");
 }
 
 #[tokio::test]
@@ -449,8 +389,5 @@ async fn root_is_told_when_the_programs_cannot_enter() {
     std::fs::set_permissions(&home, std::fs::Permissions::from_mode(0o700)).unwrap();
     let refused = Cluster::start(options(&home.join("data"), Durability::Relaxed)).await;
     let text = refused.unwrap_err().to_string();
-    assert!(
-        text.contains("private-home") && text.contains("/var/lib/parlour"),
-        "{text}"
-    );
+    assert!(text.contains("private-home") && text.contains("/var/lib/parlour"), "{text}");
 }

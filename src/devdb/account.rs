@@ -13,14 +13,7 @@ use crate::devdb::error::DevDbError;
 use crate::devdb::host::Host;
 
 /// Variables that would change what `initdb` and `postgres` do behind our back.
-const POSTGRES_VARIABLES: [&str; 6] = [
-    "PGDATA",
-    "PGPORT",
-    "PGHOST",
-    "PGUSER",
-    "PGDATABASE",
-    "PGOPTIONS",
-];
+const POSTGRES_VARIABLES: [&str; 6] = ["PGDATA", "PGPORT", "PGHOST", "PGUSER", "PGDATABASE", "PGOPTIONS"];
 
 /// A user of this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,11 +33,9 @@ impl Account {
         if !host.is_root() {
             let account = Self::look_up(&host.user_id.to_string(), false)?;
             return match owner {
-                Some(owner) if owner != host.user_id => Err(DevDbError::Foreign {
-                    path: existing_data.to_owned(),
-                    owner,
-                    user: account.name,
-                }),
+                Some(owner) if owner != host.user_id => {
+                    Err(DevDbError::Foreign { path: existing_data.to_owned(), owner, user: account.name })
+                }
                 _ => Ok(account),
             };
         }
@@ -52,10 +43,7 @@ impl Account {
         if let Some(id) = chosen {
             return Self::look_up(&id.to_string(), true);
         }
-        ["postgres", "nobody"]
-            .iter()
-            .find_map(|name| Self::look_up(name, true).ok())
-            .ok_or(DevDbError::NobodyToRunAs)
+        ["postgres", "nobody"].iter().find_map(|name| Self::look_up(name, true).ok()).ok_or(DevDbError::NobodyToRunAs)
     }
 
     /// Asks `id`, which knows every kind of user database, for a name or a number.
@@ -63,11 +51,7 @@ impl Account {
         let ask = |question: &str| -> Option<String> {
             let asked = Command::new("id").args([question, user]).output().ok()?;
             let answer = String::from_utf8(asked.stdout).ok()?;
-            asked
-                .status
-                .success()
-                .then(|| answer.trim().to_owned())
-                .filter(|answer| !answer.is_empty())
+            asked.status.success().then(|| answer.trim().to_owned()).filter(|answer| !answer.is_empty())
         };
         let find = || {
             Some(Self {
@@ -77,9 +61,7 @@ impl Account {
                 change,
             })
         };
-        find().ok_or_else(|| DevDbError::UserUnknown {
-            user: user.to_owned(),
-        })
+        find().ok_or_else(|| DevDbError::UserUnknown { user: user.to_owned() })
     }
 
     /// A command that runs as this user, from a directory everybody can enter, in a language and
@@ -89,11 +71,7 @@ impl Account {
         for variable in POSTGRES_VARIABLES {
             command.env_remove(variable);
         }
-        command
-            .current_dir("/")
-            .env("LC_ALL", "C")
-            .env("TZ", "UTC")
-            .stdin(Stdio::null());
+        command.current_dir("/").env("LC_ALL", "C").env("TZ", "UTC").stdin(Stdio::null());
         if self.change {
             command.uid(self.user_id).gid(self.group_id);
         }
@@ -111,10 +89,7 @@ impl Account {
         if tried.success() {
             return Ok(());
         }
-        Err(DevDbError::Unreachable {
-            directory: directory.to_owned(),
-            user: self.name.clone(),
-        })
+        Err(DevDbError::Unreachable { directory: directory.to_owned(), user: self.name.clone() })
     }
 
     /// Makes `directory` (its parent exists) if need be, for this user alone; refuses one that
@@ -129,8 +104,7 @@ impl Account {
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(DevDbError::io("create", directory)(error)),
         }
-        let found =
-            std::fs::symlink_metadata(directory).map_err(DevDbError::io("look at", directory))?;
+        let found = std::fs::symlink_metadata(directory).map_err(DevDbError::io("look at", directory))?;
         if !found.is_dir() || found.uid() != self.user_id {
             return Err(DevDbError::Foreign {
                 path: directory.to_owned(),
@@ -171,12 +145,8 @@ mod tests {
 
     #[test]
     fn a_directory_of_somebody_else_is_refused() {
-        let somebody = Account {
-            name: "somebody".to_owned(),
-            user_id: u32::MAX - 7,
-            group_id: u32::MAX - 7,
-            change: false,
-        };
+        let somebody =
+            Account { name: "somebody".to_owned(), user_id: u32::MAX - 7, group_id: u32::MAX - 7, change: false };
         let directory = std::env::temp_dir().join(format!("parlour-own-{}", std::process::id()));
         std::fs::create_dir(&directory).unwrap();
         let refused = somebody.own_private_directory(&directory);

@@ -80,9 +80,7 @@ impl Cluster {
         let entered = poll(OWNER_PATIENCE, async || match lock.try_lock() {
             Ok(()) => Some(Ok(None)),
             Err(std::fs::TryLockError::WouldBlock) if is_open(&layout.lock) => {
-                answering(&layout.cluster_dir)
-                    .await
-                    .map(|file| Ok(Some(file)))
+                answering(&layout.cluster_dir).await.map(|file| Ok(Some(file)))
             }
             Err(std::fs::TryLockError::WouldBlock) => None,
             Err(std::fs::TryLockError::Error(error)) => Some(Err(error)),
@@ -175,9 +173,7 @@ impl Cluster {
     fn attach(&mut self, file: PidFile) -> Result<(), DevDbError> {
         let relaxed = launch::runs_relaxed(&self.layout.cluster_dir);
         if relaxed && self.durability == Durability::Durable {
-            return Err(DevDbError::RelaxedRunning {
-                data_dir: self.layout.data_dir.clone(),
-            });
+            return Err(DevDbError::RelaxedRunning { data_dir: self.layout.data_dir.clone() });
         }
         self.socket_dir = file.socket_dir.unwrap_or_else(|| self.socket_dir.clone());
         self.port = file.port.unwrap_or(self.port);
@@ -205,8 +201,7 @@ impl Cluster {
         }
         account.own_private_directory(&layout.socket_dir)?;
         let started = Instant::now();
-        let postmaster =
-            Postmaster::spawn(layout, account, &programs, durability, &log, lock).await?;
+        let postmaster = Postmaster::spawn(layout, account, &programs, durability, &log, lock).await?;
         self.wait_until_ready(&postmaster, &mut log).await?;
         tracing::info!(
             pid = postmaster.pid,
@@ -218,11 +213,7 @@ impl Cluster {
         Ok(())
     }
 
-    async fn wait_until_ready(
-        &self,
-        postmaster: &Postmaster,
-        log: &mut Log,
-    ) -> Result<(), DevDbError> {
+    async fn wait_until_ready(&self, postmaster: &Postmaster, log: &mut Log) -> Result<(), DevDbError> {
         let cluster_dir = &self.layout.cluster_dir;
         let ready = poll(READY_PATIENCE, async || {
             if let Some(status) = postmaster.ended() {
@@ -233,11 +224,7 @@ impl Cluster {
         });
         match ready.await {
             Some(Ok(())) => Ok(()),
-            Some(Err(status)) => Err(DevDbError::EndedEarly {
-                status,
-                log: self.layout.log.clone(),
-                tail: log.tail(),
-            }),
+            Some(Err(status)) => Err(DevDbError::EndedEarly { status, log: self.layout.log.clone(), tail: log.tail() }),
             None => {
                 process::signal(postmaster.pid, Signal::QUIT);
                 Err(DevDbError::NotReady {
@@ -273,11 +260,7 @@ fn prepare(options: &ClusterOptions) -> Result<(Layout, Account), DevDbError> {
     let account = Account::choose(host, &data_dir.join("cluster"))?;
     // The programs of root run as somebody who must be able to pass through, not to look around.
     let mode = if host.is_root() { 0o711 } else { 0o700 };
-    DirBuilder::new()
-        .recursive(true)
-        .mode(mode)
-        .create(data_dir)
-        .map_err(DevDbError::io("create", data_dir))?;
+    DirBuilder::new().recursive(true).mode(mode).create(data_dir).map_err(DevDbError::io("create", data_dir))?;
     account.check_can_enter(data_dir)?;
     let layout = Layout::new(data_dir, options.socket_dir.as_deref(), host.user_id)?;
     Ok((layout, account))
@@ -352,25 +335,15 @@ async fn clear_the_way(cluster_dir: &Path) -> Result<(), DevDbError> {
         return Ok(());
     };
     if process::state(file.pid, cluster_dir) == ProcessState::Postmaster {
-        tracing::info!(
-            pid = file.pid,
-            "ending PostgreSQL process {} left by an earlier run",
-            file.pid
-        );
+        tracing::info!(pid = file.pid, "ending PostgreSQL process {} left by an earlier run", file.pid);
         stop_server(cluster_dir, Signal::INT).await?;
     }
-    let freed = poll(ZOMBIE_PATIENCE, async || {
-        match process::state(file.pid, cluster_dir) {
-            ProcessState::Zombie => None,
-            ProcessState::Gone | ProcessState::Stranger | ProcessState::Postmaster => Some(()),
-        }
+    let freed = poll(ZOMBIE_PATIENCE, async || match process::state(file.pid, cluster_dir) {
+        ProcessState::Zombie => None,
+        ProcessState::Gone | ProcessState::Stranger | ProcessState::Postmaster => Some(()),
     });
     if freed.await.is_none() {
-        tracing::warn!(
-            pid = file.pid,
-            "the dead process {} is still not collected by its parent",
-            file.pid
-        );
+        tracing::warn!(pid = file.pid, "the dead process {} is still not collected by its parent", file.pid);
     }
     let path = PidFile::path(cluster_dir);
     match std::fs::remove_file(&path) {
@@ -387,9 +360,7 @@ async fn stop_server(cluster_dir: &Path, how: Signal) -> Result<(), DevDbError> 
     };
     for (signal, patience) in [(how, STOP_PATIENCE), (Signal::QUIT, QUIT_PATIENCE)] {
         process::signal(pid, signal);
-        let over = poll(patience, async || {
-            is_over(process::state(pid, cluster_dir)).then_some(())
-        });
+        let over = poll(patience, async || is_over(process::state(pid, cluster_dir)).then_some(()));
         if over.await.is_some() {
             return Ok(());
         }

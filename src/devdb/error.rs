@@ -48,9 +48,7 @@ pub enum DevDbError {
     },
 
     /// Root found nobody to run the programs as.
-    #[error(
-        "PostgreSQL refuses to run as root, and neither `postgres` nor `nobody` exists; run as a normal user"
-    )]
+    #[error("PostgreSQL refuses to run as root, and neither `postgres` nor `nobody` exists; run as a normal user")]
     NobodyToRunAs,
 
     /// The unprivileged user cannot enter the directory.
@@ -65,9 +63,7 @@ pub enum DevDbError {
     },
 
     /// A file or directory exists and belongs to somebody else.
-    #[error(
-        "{path} belongs to user id {owner}, not to {user}; run as its owner, or name another directory"
-    )]
+    #[error("{path} belongs to user id {owner}, not to {user}; run as its owner, or name another directory")]
     Foreign {
         /// What is in the way.
         path: PathBuf,
@@ -164,15 +160,8 @@ pub enum DevDbError {
 
 impl DevDbError {
     /// Adds what was being done, and to what, to an operating-system error.
-    pub(super) fn io(
-        doing: &'static str,
-        path: impl Into<PathBuf>,
-    ) -> impl FnOnce(std::io::Error) -> Self {
+    pub(super) fn io(doing: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
-        move |source| Self::Io {
-            doing,
-            path,
-            source,
-        }
+        move |source| Self::Io { doing, path, source }
     }
 }

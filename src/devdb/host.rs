@@ -30,16 +30,11 @@ impl Host {
     /// Observes the machine; `variable` reads one environment variable, usually
     /// `|name| std::env::var_os(name)`.
     pub fn observe(variable: impl Fn(&str) -> Option<OsString>) -> Self {
-        let directory = |name| {
-            variable(name)
-                .map(PathBuf::from)
-                .filter(|path| path.is_absolute())
-        };
+        let directory = |name| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
         let search_path = variable("PATH").unwrap_or_default();
         Self {
             user_id: rustix::process::geteuid().as_raw(),
-            sudo_user_id: variable("SUDO_UID")
-                .and_then(|id| id.to_str().and_then(|id| id.parse().ok())),
+            sudo_user_id: variable("SUDO_UID").and_then(|id| id.to_str().and_then(|id| id.parse().ok())),
             search_path: std::env::split_paths(&search_path).collect(),
             program_dirs: programs::package_directories(),
             home: directory("HOME"),
@@ -82,23 +77,11 @@ mod tests {
     #[test]
     fn data_lives_where_the_programs_can_reach_it() {
         let root = host(0, &[("HOME", "/root")]);
-        assert_eq!(
-            root.default_data_dir().unwrap(),
-            PathBuf::from("/var/lib/parlour")
-        );
+        assert_eq!(root.default_data_dir().unwrap(), PathBuf::from("/var/lib/parlour"));
         let xdg = host(7, &[("HOME", "/home/a"), ("XDG_DATA_HOME", "/data")]);
-        assert_eq!(
-            xdg.default_data_dir().unwrap(),
-            PathBuf::from("/data/parlour")
-        );
+        assert_eq!(xdg.default_data_dir().unwrap(), PathBuf::from("/data/parlour"));
         let relative = host(7, &[("HOME", "/home/a"), ("XDG_DATA_HOME", "data")]);
-        assert_eq!(
-            relative.default_data_dir().unwrap(),
-            PathBuf::from("/home/a/.local/share/parlour")
-        );
-        assert!(matches!(
-            host(7, &[]).default_data_dir(),
-            Err(DevDbError::NoHome)
-        ));
+        assert_eq!(relative.default_data_dir().unwrap(), PathBuf::from("/home/a/.local/share/parlour"));
+        assert!(matches!(host(7, &[]).default_data_dir(), Err(DevDbError::NoHome)));
     }
 }

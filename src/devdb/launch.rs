@@ -41,11 +41,7 @@ impl Durability {
     fn settings(self) -> &'static [&'static str] {
         match self {
             Self::Durable => &[],
-            Self::Relaxed => &[
-                "fsync=off",
-                "full_page_writes=off",
-                "synchronous_commit=off",
-            ],
+            Self::Relaxed => &["fsync=off", "full_page_writes=off", "synchronous_commit=off"],
         }
     }
 }
@@ -53,8 +49,7 @@ impl Durability {
 /// Whether the server of `cluster_dir` was started with [`Durability::Relaxed`], from the command
 /// line that it leaves in `postmaster.opts`.
 pub(super) fn runs_relaxed(cluster_dir: &Path) -> bool {
-    std::fs::read_to_string(cluster_dir.join("postmaster.opts"))
-        .is_ok_and(|line| line.contains("fsync=off"))
+    std::fs::read_to_string(cluster_dir.join("postmaster.opts")).is_ok_and(|line| line.contains("fsync=off"))
 }
 
 /// The log file from the point where this start began.
@@ -67,12 +62,8 @@ impl Log {
     /// Opens the log for more, putting an overgrown one aside.
     pub fn open(layout: &Layout) -> Result<Self, DevDbError> {
         let path = &layout.log;
-        if path
-            .metadata()
-            .is_ok_and(|found| found.len() > LOG_BYTES_MAX)
-        {
-            std::fs::rename(path, path.with_extension("log.1"))
-                .map_err(DevDbError::io("put aside", path))?;
+        if path.metadata().is_ok_and(|found| found.len() > LOG_BYTES_MAX) {
+            std::fs::rename(path, path.with_extension("log.1")).map_err(DevDbError::io("put aside", path))?;
         }
         let mut file = OpenOptions::new()
             .create(true)
@@ -81,9 +72,7 @@ impl Log {
             .mode(0o600)
             .open(path)
             .map_err(DevDbError::io("open", path))?;
-        let begin = file
-            .seek(SeekFrom::End(0))
-            .map_err(DevDbError::io("read", path))?;
+        let begin = file.seek(SeekFrom::End(0)).map_err(DevDbError::io("read", path))?;
         Ok(Self { file, begin })
     }
 
@@ -92,10 +81,7 @@ impl Log {
         let mut bytes = Vec::new();
         let end = self.file.seek(SeekFrom::End(0)).unwrap_or(self.begin);
         let from = self.begin.max(end.saturating_sub(TAIL_BYTES_MAX));
-        let read = self
-            .file
-            .seek(SeekFrom::Start(from))
-            .and_then(|_| self.file.read_to_end(&mut bytes));
+        let read = self.file.seek(SeekFrom::Start(from)).and_then(|_| self.file.read_to_end(&mut bytes));
         if read.is_err() {
             bytes.clear();
         }
@@ -105,9 +91,7 @@ impl Log {
     }
 
     fn catch_output_of(&self, command: &mut Command) -> std::io::Result<()> {
-        command
-            .stdout(self.file.try_clone()?)
-            .stderr(self.file.try_clone()?);
+        command.stdout(self.file.try_clone()?).stderr(self.file.try_clone()?);
         Ok(())
     }
 }
@@ -131,8 +115,7 @@ pub(super) async fn create_cluster(
     if durability == Durability::Relaxed {
         command.arg("--no-sync");
     }
-    log.catch_output_of(&mut command)
-        .map_err(DevDbError::io("write to", &layout.log))?;
+    log.catch_output_of(&mut command).map_err(DevDbError::io("write to", &layout.log))?;
     let ran = tokio::process::Command::from(command)
         .kill_on_drop(true)
         .spawn()
@@ -146,11 +129,7 @@ pub(super) async fn create_cluster(
         Ok(Err(error)) => error.to_string(),
         Err(_) => format!("not done after {} s", INITDB_PATIENCE.as_secs()),
     };
-    Err(DevDbError::Initdb {
-        status,
-        log: layout.log.clone(),
-        tail: log.tail(),
-    })
+    Err(DevDbError::Initdb { status, log: layout.log.clone(), tail: log.tail() })
 }
 
 async fn wait(mut child: tokio::process::Child) -> std::io::Result<ExitStatus> {
@@ -187,38 +166,29 @@ impl Postmaster {
             command.args(["-c", setting]);
         }
         command.process_group(0);
-        log.catch_output_of(&mut command)
-            .map_err(DevDbError::io("write to", &layout.log))?;
-        Self::fork(command, lock)
-            .await
-            .map_err(DevDbError::io("run", &programs.postgres))
+        log.catch_output_of(&mut command).map_err(DevDbError::io("write to", &layout.log))?;
+        Self::fork(command, lock).await.map_err(DevDbError::io("run", &programs.postgres))
     }
 
     async fn fork(mut command: Command, lock: Arc<File>) -> std::io::Result<Self> {
         let ended = Arc::new(OnceLock::new());
         let tell_end = Arc::clone(&ended);
         let (tell_pid, pid) = tokio::sync::oneshot::channel();
-        std::thread::Builder::new()
-            .name("postmaster".to_owned())
-            .spawn(move || {
-                let forked = command.spawn();
-                let pid = forked.as_ref().map(std::process::Child::id);
-                // Nobody listens any more when the start was given up; then waiting is all.
-                let told = tell_pid.send(
-                    pid.map_err(|error| std::io::Error::new(error.kind(), error.to_string())),
-                );
-                if let Ok(mut child) = forked {
-                    if told.is_err() {
-                        tracing::debug!("the start of postgres was given up");
-                    }
-                    let end = child
-                        .wait()
-                        .map_or_else(|e| e.to_string(), |s| s.to_string());
-                    let first = tell_end.set(end);
-                    debug_assert!(first.is_ok(), "only this thread tells the end");
+        std::thread::Builder::new().name("postmaster".to_owned()).spawn(move || {
+            let forked = command.spawn();
+            let pid = forked.as_ref().map(std::process::Child::id);
+            // Nobody listens any more when the start was given up; then waiting is all.
+            let told = tell_pid.send(pid.map_err(|error| std::io::Error::new(error.kind(), error.to_string())));
+            if let Ok(mut child) = forked {
+                if told.is_err() {
+                    tracing::debug!("the start of postgres was given up");
                 }
-                drop(lock);
-            })?;
+                let end = child.wait().map_or_else(|e| e.to_string(), |s| s.to_string());
+                let first = tell_end.set(end);
+                debug_assert!(first.is_ok(), "only this thread tells the end");
+            }
+            drop(lock);
+        })?;
         let pid = pid.await.map_err(std::io::Error::other)??;
         Ok(Self { pid, ended })
     }

@@ -30,14 +30,8 @@ pub(super) struct Layout {
 
 impl Layout {
     /// Names everything below `data_dir`, which exists; `socket_dir` overrides the usual place.
-    pub fn new(
-        data_dir: &Path,
-        socket_dir: Option<&Path>,
-        user_id: u32,
-    ) -> Result<Self, DevDbError> {
-        let data_dir = data_dir
-            .canonicalize()
-            .map_err(DevDbError::io("find", data_dir))?;
+    pub fn new(data_dir: &Path, socket_dir: Option<&Path>, user_id: u32) -> Result<Self, DevDbError> {
+        let data_dir = data_dir.canonicalize().map_err(DevDbError::io("find", data_dir))?;
         let beside = data_dir.join("socket");
         let socket_dir = match socket_dir {
             Some(given) => given.to_owned(),
@@ -99,9 +93,7 @@ fn escape(bytes: &[u8]) -> String {
     bytes
         .iter()
         .map(|byte| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b'/' => {
-                char::from(*byte).to_string()
-            }
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b'/' => char::from(*byte).to_string(),
             other => format!("%{other:02X}"),
         })
         .collect()
@@ -114,17 +106,12 @@ mod tests {
     #[test]
     fn a_url_survives_odd_directories() {
         let url = url(Path::new("/tmp/a b&c"), PORT, "parlour_app", "parlour");
-        assert_eq!(
-            url,
-            "postgres:///parlour?host=/tmp/a%20b%26c&port=5432&user=parlour_app&sslmode=disable"
-        );
+        assert_eq!(url, "postgres:///parlour?host=/tmp/a%20b%26c&port=5432&user=parlour_app&sslmode=disable");
     }
 
     #[test]
     fn a_deep_data_directory_gets_a_short_socket() {
-        let deep = std::env::temp_dir()
-            .join(format!("parlour-deep-{}", std::process::id()))
-            .join("d".repeat(110));
+        let deep = std::env::temp_dir().join(format!("parlour-deep-{}", std::process::id())).join("d".repeat(110));
         std::fs::create_dir_all(&deep).unwrap();
         let layout = Layout::new(&deep, None, 7).unwrap();
         let given = Layout::new(&deep, Some(&deep), 7);

@@ -45,8 +45,7 @@ pub(super) fn state(pid: u32, cluster_dir: &Path) -> ProcessState {
         return ProcessState::Zombie;
     }
     // A server works in its data directory. Where that cannot be read, the name decides.
-    let elsewhere = std::fs::read_link(format!("/proc/{pid}/cwd"))
-        .is_ok_and(|directory| directory != cluster_dir);
+    let elsewhere = std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|directory| directory != cluster_dir);
     if elsewhere || !(name.contains("postgres") || name.contains("postmaster")) {
         return ProcessState::Stranger;
     }
@@ -58,9 +57,7 @@ pub(super) fn children(parent: u32) -> Vec<u32> {
     if Path::new("/proc/self/stat").exists() {
         let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
         let numbers = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-        return numbers
-            .filter(|pid| proc_stat(*pid).is_some_and(|stat| stat.parent == parent))
-            .collect();
+        return numbers.filter(|pid| proc_stat(*pid).is_some_and(|stat| stat.parent == parent)).collect();
     }
     let listed = Command::new("ps").args(["-A", "-o", "pid=,ppid="]).output();
     let text = listed.map(|ps| String::from_utf8_lossy(&ps.stdout).into_owned());
@@ -85,10 +82,7 @@ pub(super) fn signal(pid: u32, signal: Signal) {
 }
 
 /// Looks again and again until `condition` answers something or `patience` is over.
-pub(super) async fn poll<T>(
-    patience: Duration,
-    mut condition: impl AsyncFnMut() -> Option<T>,
-) -> Option<T> {
+pub(super) async fn poll<T>(patience: Duration, mut condition: impl AsyncFnMut() -> Option<T>) -> Option<T> {
     let deadline = Instant::now() + patience;
     loop {
         if let Some(answer) = condition().await {
@@ -103,10 +97,7 @@ pub(super) async fn poll<T>(
 
 fn as_pid(pid: u32) -> Option<Pid> {
     // 0 and 1 would mean our own group and init: never a postmaster of ours.
-    i32::try_from(pid)
-        .ok()
-        .filter(|raw| *raw > 1)
-        .and_then(Pid::from_raw)
+    i32::try_from(pid).ok().filter(|raw| *raw > 1).and_then(Pid::from_raw)
 }
 
 struct ProcStat {
@@ -132,10 +123,7 @@ fn letter_and_name(pid: u32) -> Option<(char, String)> {
         return Some((stat.letter, stat.name));
     }
     // No /proc (macOS, BSD), or the process ended since.
-    let asked = Command::new("ps")
-        .args(["-o", "state=,comm=", "-p", &pid.to_string()])
-        .output()
-        .ok()?;
+    let asked = Command::new("ps").args(["-o", "state=,comm=", "-p", &pid.to_string()]).output().ok()?;
     let line = String::from_utf8_lossy(&asked.stdout).into_owned();
     let (letter, name) = line.trim().split_once(char::is_whitespace)?;
     Some((letter.chars().next()?, name.trim().to_owned()))
@@ -147,19 +135,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_child_is_seen_alive_then_as_a_zombie_then_gone() {
-        let mut child = Command::new("cat")
-            .stdin(std::process::Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
         let here = std::env::current_dir().unwrap();
         assert_eq!(state(child.id(), &here), ProcessState::Stranger);
         assert!(children(std::process::id()).contains(&child.id()));
         signal(child.id(), Signal::KILL);
-        let seen = poll(Duration::from_secs(5), async || {
-            (state(child.id(), &here) == ProcessState::Zombie).then_some(())
-        });
-        seen.await
-            .expect("a killed child that nobody waited for is a zombie");
+        let seen =
+            poll(Duration::from_secs(5), async || (state(child.id(), &here) == ProcessState::Zombie).then_some(()));
+        seen.await.expect("a killed child that nobody waited for is a zombie");
         child.wait().unwrap();
         assert_eq!(state(child.id(), &here), ProcessState::Gone);
     }

@@ -10,12 +10,8 @@ use crate::devdb::error::DevDbError;
 use crate::devdb::host::Host;
 
 /// Folders of which each child may hold a `bin` (one per major version).
-const VERSIONED: [&str; 4] = [
-    "/usr/lib/postgresql",
-    "/opt/homebrew/opt",
-    "/usr/local/opt",
-    "/Applications/Postgres.app/Contents/Versions",
-];
+const VERSIONED: [&str; 4] =
+    ["/usr/lib/postgresql", "/opt/homebrew/opt", "/usr/local/opt", "/Applications/Postgres.app/Contents/Versions"];
 
 /// `initdb` and `postgres` of one installation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,8 +32,7 @@ pub(super) fn package_directories() -> Vec<PathBuf> {
         .collect();
     for parent in ["/usr", "/usr/local"] {
         let children = std::fs::read_dir(parent).into_iter().flatten().flatten();
-        let ours =
-            children.filter(|child| child.file_name().to_string_lossy().starts_with("pgsql"));
+        let ours = children.filter(|child| child.file_name().to_string_lossy().starts_with("pgsql"));
         found.extend(ours.map(|child| child.path().join("bin")));
     }
     found.sort();
@@ -58,14 +53,13 @@ pub(super) fn find(
         return Err(DevDbError::ProgramsMissing { rejected });
     }
     let found: Vec<String> = working.iter().map(|one| one.major.to_string()).collect();
-    working
-        .into_iter()
-        .find(|programs| data_major.is_none_or(|major| programs.major == major))
-        .ok_or_else(|| DevDbError::MajorMismatch {
+    working.into_iter().find(|programs| data_major.is_none_or(|major| programs.major == major)).ok_or_else(|| {
+        DevDbError::MajorMismatch {
             data_dir: data_dir.to_owned(),
             data_major: data_major.unwrap_or_default(),
             found: found.join(", "),
-        })
+        }
+    })
 }
 
 /// Every installation that runs, and a line for each that exists and does not.
@@ -81,9 +75,7 @@ fn all(host: &Host, account: &Account) -> (Vec<Programs>, String) {
         match pair(account, &initdb) {
             Ok(programs) if working.contains(&programs) => {}
             Ok(programs) => working.push(programs),
-            Err(why) => {
-                rejected.push_str(&format!("\n  {} was passed over: {why}", initdb.display()))
-            }
+            Err(why) => rejected.push_str(&format!("\n  {} was passed over: {why}", initdb.display())),
         }
     }
     (working, rejected)
@@ -94,19 +86,12 @@ fn pair(account: &Account, initdb: &Path) -> Result<Programs, String> {
     let major = run_version(account, initdb)?;
     // A link in PATH often brings only some of the programs along: look beside its target first.
     let target = initdb.canonicalize().map_err(|error| error.to_string())?;
-    let postgres = [
-        target.with_file_name("postgres"),
-        initdb.with_file_name("postgres"),
-    ];
+    let postgres = [target.with_file_name("postgres"), initdb.with_file_name("postgres")];
     let mut why = String::new();
     for postgres in postgres {
         match run_version(account, &postgres) {
             Ok(same) if same == major => {
-                return Ok(Programs {
-                    initdb: target,
-                    postgres,
-                    major,
-                });
+                return Ok(Programs { initdb: target, postgres, major });
             }
             Ok(other) => why = format!("its postgres is version {other}, not {major}"),
             Err(error) => why = format!("its postgres does not run: {error}"),
@@ -116,11 +101,7 @@ fn pair(account: &Account, initdb: &Path) -> Result<Programs, String> {
 }
 
 fn run_version(account: &Account, program: &Path) -> Result<u32, String> {
-    let ran = account
-        .command(program)
-        .arg("--version")
-        .output()
-        .map_err(|error| error.to_string())?;
+    let ran = account.command(program).arg("--version").output().map_err(|error| error.to_string())?;
     if !ran.status.success() {
         return Err(format!("--version ended with {}", ran.status));
     }
@@ -131,9 +112,7 @@ fn run_version(account: &Account, program: &Path) -> Result<u32, String> {
 /// `initdb (PostgreSQL) 15.18 (Debian …)` → 15; also `18beta1`.
 fn parse_major(words: &str) -> Option<u32> {
     let version = words.split("(PostgreSQL) ").nth(1)?;
-    let end = version
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(version.len());
+    let end = version.find(|c: char| !c.is_ascii_digit()).unwrap_or(version.len());
     version[..end].parse().ok()
 }
 
@@ -144,10 +123,7 @@ mod tests {
 
     #[test]
     fn versions_are_read_from_what_the_program_says() {
-        assert_eq!(
-            parse_major("initdb (PostgreSQL) 15.18 (Debian 15.18-0)"),
-            Some(15)
-        );
+        assert_eq!(parse_major("initdb (PostgreSQL) 15.18 (Debian 15.18-0)"), Some(15));
         assert_eq!(parse_major("postgres (PostgreSQL) 18beta1\n"), Some(18));
         assert_eq!(parse_major("initdb (EnterpriseThing) 15"), None);
         assert_eq!(parse_major(""), None);
@@ -204,10 +180,7 @@ mod tests {
         assert_eq!(machine.find(None).unwrap().major, 17);
         assert_eq!(machine.find(Some(15)).unwrap().major, 15);
         let error = machine.find(Some(16)).unwrap_err().to_string();
-        assert!(
-            error.contains("PostgreSQL 16") && error.contains("17, 15, 9"),
-            "{error}"
-        );
+        assert!(error.contains("PostgreSQL 16") && error.contains("17, 15, 9"), "{error}");
         assert!(error.contains("--reset"), "{error}");
     }
 
@@ -222,13 +195,7 @@ mod tests {
         std::os::unix::fs::symlink("/nonexistent/initdb", links.join("initdb")).unwrap();
         machine.host.search_path.push(links);
         let error = machine.find(None).unwrap_err().to_string();
-        for part in [
-            "half/initdb",
-            "mixed/initdb",
-            "links/initdb",
-            "version 14, not 16",
-            "apt-get",
-        ] {
+        for part in ["half/initdb", "mixed/initdb", "links/initdb", "version 14, not 16", "apt-get"] {
             assert!(error.contains(part), "{part} is missing in {error}");
         }
         machine.install("good", "initdb", "15.3");
