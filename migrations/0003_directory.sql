@@ -4,6 +4,7 @@
 
 set role parlour_owner;
 grant create on schema public to parlour_directory;
+do $$ begin if to_regclass('_sqlx_migrations') is not null then grant select on _sqlx_migrations to parlour_directory; end if; end $$;
 set role parlour_directory;
 
 -- Log-in: the person and the organization they entered first.
@@ -142,7 +143,10 @@ begin
     return;
   end if;
   if v.used_at is not null then
-    update refresh_tokens set revoked_at = now() where family = v.family and revoked_at is null;
+    -- Two tabs may race with one cookie: within ten seconds that is a mere refusal, later it is theft.
+    if v.used_at < now() - interval '10 seconds' then
+      update refresh_tokens set revoked_at = now() where family = v.family and revoked_at is null;
+    end if;
     return;
   end if;
   if v.revoked_at is not null or v.expires_at <= now()
@@ -184,6 +188,14 @@ create function organization_by_slug_v1(p_slug text)
 returns table (organization_id uuid, name text)
 language sql stable security definer set search_path = pg_catalog, public, pg_temp as $$
   select o.id, o.name from organizations o where o.slug = p_slug and o.status <> 'deleted'
+$$;
+
+-- The newest migration applied, for readiness.
+create function schema_version_v1() returns bigint
+language plpgsql stable security definer set search_path = pg_catalog, public, pg_temp as $$
+begin
+  return coalesce((select max(version) from _sqlx_migrations where success), 0);
+end
 $$;
 
 do $$

@@ -6,5 +6,6 @@
 
 pub mod auth;
 pub mod commands;
+pub mod devdb;
 pub mod domain;
 pub mod store;

@@ -4,6 +4,7 @@
 //! who may do what, and [`principal`], which says who acts.
 
 pub mod brand;
+pub mod draft;
 pub mod offer;
 pub mod permission;
 pub mod policy;
@@ -11,5 +12,7 @@ pub mod principal;
 pub mod role;
 pub mod room;
 pub mod secret;
+pub mod selection;
 pub mod share;
+pub mod text;
 pub mod violation;
