@@ -280,6 +280,18 @@ async fn a_dropped_cluster_does_not_block_the_next_start() {
 }
 
 #[tokio::test]
+async fn a_start_given_up_halfway_does_not_block_the_next() {
+    let scratch = Scratch::new();
+    for patience_ms in [1, 100, 300, 600, 900, 1200] {
+        let patience = Duration::from_millis(patience_ms);
+        drop(tokio::time::timeout(patience, start(&scratch.data())).await);
+    }
+    let cluster = start(&scratch.data()).await;
+    assert!(cluster.is_owner());
+    cluster.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn committed_data_survives_a_kill_of_every_process() {
     let scratch = Scratch::new();
     let mut cluster = Cluster::start(options(&scratch.data(), Durability::Durable)).await.unwrap();

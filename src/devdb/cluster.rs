@@ -67,6 +67,8 @@ pub struct Cluster {
     host: Host,
     /// Held by the owner only.
     lock: Option<Arc<File>>,
+    /// What the owner forked last, ready or not.
+    postmaster: Option<Postmaster>,
 }
 
 impl Cluster {
@@ -96,6 +98,7 @@ impl Cluster {
             account,
             host: options.host,
             lock: running.is_none().then(|| Arc::new(lock)),
+            postmaster: None,
             layout,
         };
         match running {
@@ -201,39 +204,18 @@ impl Cluster {
         }
         account.own_private_directory(&layout.socket_dir)?;
         let started = Instant::now();
-        let postmaster = Postmaster::spawn(layout, account, &programs, durability, &log, lock).await?;
-        self.wait_until_ready(&postmaster, &mut log).await?;
+        let postmaster = Postmaster::spawn(layout, account, &programs, durability, &log, lock)?;
+        // Kept before it is ready: a start that is given up from here on ends it by the drop.
+        let postmaster = self.postmaster.insert(postmaster);
+        wait_until_ready(&self.layout, postmaster, &mut log).await?;
         tracing::info!(
             pid = postmaster.pid,
             "PostgreSQL {} at {} was ready in {} ms",
             programs.major,
-            layout.data_dir.display(),
+            self.layout.data_dir.display(),
             started.elapsed().as_millis(),
         );
         Ok(())
-    }
-
-    async fn wait_until_ready(&self, postmaster: &Postmaster, log: &mut Log) -> Result<(), DevDbError> {
-        let cluster_dir = &self.layout.cluster_dir;
-        let ready = poll(READY_PATIENCE, async || {
-            if let Some(status) = postmaster.ended() {
-                return Some(Err(status.to_owned()));
-            }
-            let file = answering(cluster_dir).await?;
-            (file.pid == postmaster.pid).then_some(Ok(()))
-        });
-        match ready.await {
-            Some(Ok(())) => Ok(()),
-            Some(Err(status)) => Err(DevDbError::EndedEarly { status, log: self.layout.log.clone(), tail: log.tail() }),
-            None => {
-                process::signal(postmaster.pid, Signal::QUIT);
-                Err(DevDbError::NotReady {
-                    waited_s: READY_PATIENCE.as_secs(),
-                    log: self.layout.log.clone(),
-                    tail: log.tail(),
-                })
-            }
-        }
     }
 }
 
@@ -243,13 +225,14 @@ impl Drop for Cluster {
             return;
         };
         close(&lock);
-        if let Some(pid) = self.postmaster_pid() {
+        let running = self.postmaster.as_ref().filter(|postmaster| postmaster.ended().is_none());
+        if let Some(postmaster) = running {
             // What may be lost anyway need not be written out first.
             let signal = match self.durability {
                 Durability::Durable => Signal::INT,
                 Durability::Relaxed => Signal::QUIT,
             };
-            process::signal(pid, signal);
+            process::signal(postmaster.pid, signal);
         }
     }
 }
@@ -261,8 +244,8 @@ fn prepare(options: &ClusterOptions) -> Result<(Layout, Account), DevDbError> {
     // The programs of root run as somebody who must be able to pass through, not to look around.
     let mode = if host.is_root() { 0o711 } else { 0o700 };
     DirBuilder::new().recursive(true).mode(mode).create(data_dir).map_err(DevDbError::io("create", data_dir))?;
-    account.check_can_enter(data_dir)?;
     let layout = Layout::new(data_dir, options.socket_dir.as_deref(), host.user_id)?;
+    account.check_can_enter(&layout.data_dir)?;
     Ok((layout, account))
 }
 
@@ -312,6 +295,25 @@ fn is_over(state: ProcessState) -> bool {
         // A number that changed hands means the same as none: ours is over.
         ProcessState::Gone | ProcessState::Zombie | ProcessState::Stranger => true,
         ProcessState::Postmaster => false,
+    }
+}
+
+async fn wait_until_ready(layout: &Layout, postmaster: &Postmaster, log: &mut Log) -> Result<(), DevDbError> {
+    let ready = poll(READY_PATIENCE, async || {
+        if let Some(status) = postmaster.ended() {
+            return Some(Err(status.to_owned()));
+        }
+        let file = answering(&layout.cluster_dir).await?;
+        (file.pid == postmaster.pid).then_some(Ok(()))
+    });
+    match ready.await {
+        Some(Ok(())) => Ok(()),
+        Some(Err(status)) => Err(DevDbError::EndedEarly { status, log: layout.log.clone(), tail: log.tail() }),
+        None => {
+            process::signal(postmaster.pid, Signal::QUIT);
+            let waited_s = READY_PATIENCE.as_secs();
+            Err(DevDbError::NotReady { waited_s, log: layout.log.clone(), tail: log.tail() })
+        }
     }
 }
 

@@ -16,10 +16,13 @@ use std::time::Duration;
 use crate::devdb::account::Account;
 use crate::devdb::error::DevDbError;
 use crate::devdb::layout::{Layout, PORT};
+use crate::devdb::process::poll;
 use crate::devdb::programs::Programs;
 
 /// How long `initdb` may take; about a second is usual.
 const INITDB_PATIENCE: Duration = Duration::from_secs(120);
+/// How long the remains of an interrupted `initdb` may take to come to rest.
+const CLEAR_PATIENCE: Duration = Duration::from_secs(5);
 /// An older log is put aside when it has grown beyond this.
 const LOG_BYTES_MAX: u64 = 8 << 20;
 /// How much of the log an error quotes.
@@ -105,9 +108,7 @@ pub(super) async fn create_cluster(
     log: &mut Log,
 ) -> Result<(), DevDbError> {
     let unfinished = &layout.unfinished_dir;
-    if unfinished.exists() {
-        std::fs::remove_dir_all(unfinished).map_err(DevDbError::io("clear away", unfinished))?;
-    }
+    clear_away(unfinished).await?;
     account.own_private_directory(unfinished)?;
     let mut command = account.command(&programs.initdb);
     command.arg("-D").arg(unfinished);
@@ -132,11 +133,30 @@ pub(super) async fn create_cluster(
     Err(DevDbError::Initdb { status, log: layout.log.clone(), tail: log.tail() })
 }
 
+/// Removes what an interrupted `initdb` left; a part of it may still be writing there and notice
+/// its end only now.
+async fn clear_away(unfinished: &Path) -> Result<(), DevDbError> {
+    let mut refused = None;
+    let cleared = poll(CLEAR_PATIENCE, async || match std::fs::remove_dir_all(unfinished) {
+        Ok(()) => Some(()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Some(()),
+        Err(error) => {
+            refused = Some(error);
+            None
+        }
+    });
+    match (cleared.await, refused) {
+        (None, Some(error)) => Err(DevDbError::io("clear away", unfinished)(error)),
+        (None | Some(()), _) => Ok(()),
+    }
+}
+
 async fn wait(mut child: tokio::process::Child) -> std::io::Result<ExitStatus> {
     child.wait().await
 }
 
 /// A server process that we forked.
+#[derive(Debug)]
 pub(super) struct Postmaster {
     pub pid: u32,
     ended: Arc<OnceLock<String>>,
@@ -149,7 +169,7 @@ impl Postmaster {
     }
 
     /// Starts the server of `layout`; it is not ready yet. `lock` is let go when it has ended.
-    pub async fn spawn(
+    pub fn spawn(
         layout: &Layout,
         account: &Account,
         programs: &Programs,
@@ -167,29 +187,28 @@ impl Postmaster {
         }
         command.process_group(0);
         log.catch_output_of(&mut command).map_err(DevDbError::io("write to", &layout.log))?;
-        Self::fork(command, lock).await.map_err(DevDbError::io("run", &programs.postgres))
+        Self::fork(command, lock).map_err(DevDbError::io("run", &programs.postgres))
     }
 
-    async fn fork(mut command: Command, lock: Arc<File>) -> std::io::Result<Self> {
+    fn fork(mut command: Command, lock: Arc<File>) -> std::io::Result<Self> {
         let ended = Arc::new(OnceLock::new());
         let tell_end = Arc::clone(&ended);
-        let (tell_pid, pid) = tokio::sync::oneshot::channel();
+        let (tell_pid, pid) = std::sync::mpsc::sync_channel(1);
         std::thread::Builder::new().name("postmaster".to_owned()).spawn(move || {
             let forked = command.spawn();
             let pid = forked.as_ref().map(std::process::Child::id);
-            // Nobody listens any more when the start was given up; then waiting is all.
             let told = tell_pid.send(pid.map_err(|error| std::io::Error::new(error.kind(), error.to_string())));
+            debug_assert!(told.is_ok(), "the other side waits for nothing else");
             if let Ok(mut child) = forked {
-                if told.is_err() {
-                    tracing::debug!("the start of postgres was given up");
-                }
                 let end = child.wait().map_or_else(|e| e.to_string(), |s| s.to_string());
                 let first = tell_end.set(end);
                 debug_assert!(first.is_ok(), "only this thread tells the end");
             }
             drop(lock);
         })?;
-        let pid = pid.await.map_err(std::io::Error::other)??;
+        // Waited for without giving the thread back: it is a millisecond, and a start that is
+        // given up in between would otherwise lose the number.
+        let pid = pid.recv().map_err(std::io::Error::other)??;
         Ok(Self { pid, ended })
     }
 }

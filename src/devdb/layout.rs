@@ -34,7 +34,7 @@ impl Layout {
         let data_dir = data_dir.canonicalize().map_err(DevDbError::io("find", data_dir))?;
         let beside = data_dir.join("socket");
         let socket_dir = match socket_dir {
-            Some(given) => given.to_owned(),
+            Some(given) => std::path::absolute(given).map_err(DevDbError::io("find", given))?,
             None if check_socket_dir(&beside).is_ok() => beside,
             None => short_socket_dir(&data_dir, user_id),
         };
