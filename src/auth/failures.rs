@@ -13,6 +13,26 @@ use std::time::{Duration, Instant};
 const KEYS_MAX: usize = 100_000;
 const WINDOW: Duration = Duration::from_secs(60);
 
+/// Whether abuse is limited.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LimitsProfile {
+    /// As documented.
+    #[default]
+    Standard,
+    /// Lifted, for rigs and benchmarks.
+    Test,
+}
+
+impl LimitsProfile {
+    /// A counter that allows `per_minute` failures, or everything.
+    pub fn failures<K: Clone + Eq + Hash>(self, per_minute: u32) -> Failures<K> {
+        match self {
+            Self::Standard => Failures::per_minute(per_minute),
+            Self::Test => Failures::unlimited(),
+        }
+    }
+}
+
 /// Too many attempts failed; come back after this time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("too many failed attempts")]

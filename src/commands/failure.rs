@@ -5,6 +5,7 @@
 
 use parlour_protocol::error::{ErrorBody, ErrorCode};
 
+use crate::auth::AuthError;
 use crate::domain::policy::Denied;
 use crate::domain::violation::Violation;
 use crate::store::error::StoreError;
@@ -83,6 +84,19 @@ impl From<Denied> for Failure {
             Denied::NotFound => Self::not_found(),
             Denied::Forbidden => Self::refused(ErrorCode::Forbidden, "your role or link does not allow this"),
             Denied::Suspended => Self::refused(ErrorCode::OrganizationSuspended, "the organization is read-only"),
+        }
+    }
+}
+
+impl From<AuthError> for Failure {
+    fn from(error: AuthError) -> Self {
+        match error {
+            AuthError::Unauthenticated | AuthError::Expired => Self::unauthenticated(),
+            AuthError::TooMany(refused) => {
+                Self::rate_limited(u64::try_from(refused.retry_after.as_millis()).unwrap_or(u64::MAX))
+            }
+            AuthError::Store(error) => Self::Store(error),
+            AuthError::Defect(text) => Self::Internal(text),
         }
     }
 }
