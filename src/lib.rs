@@ -5,4 +5,5 @@
 //! `http` and `ws` translate; `app`, `cli`, `config`, `lifecycle` and `telemetry` assemble.
 
 pub mod domain;
+pub mod hub;
 pub mod store;
