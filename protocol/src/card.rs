@@ -22,6 +22,7 @@ pub struct Card {
 
 /// What a card offers: the part its author writes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Offer {
     /// Which kind of offer.
     pub kind: CardKind,
@@ -68,6 +69,11 @@ pub enum CardState {
 }
 
 impl CardState {
+    /// The state of that word.
+    pub fn find(word: &str) -> Option<Self> {
+        [Self::Open, Self::Decided].into_iter().find(|state| state.as_str() == word)
+    }
+
     /// The word used in the database and on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
