@@ -69,6 +69,11 @@ pub enum CardState {
 }
 
 impl CardState {
+    /// The state of that word.
+    pub fn find(word: &str) -> Option<Self> {
+        [Self::Open, Self::Decided].into_iter().find(|state| state.as_str() == word)
+    }
+
     /// The word used in the database and on the wire.
     pub fn as_str(self) -> &'static str {
         match self {

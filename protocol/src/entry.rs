@@ -30,6 +30,11 @@ pub enum Audience {
 }
 
 impl Audience {
+    /// The audience of that word.
+    pub fn find(word: &str) -> Option<Self> {
+        [Self::Everyone, Self::Staff].into_iter().find(|audience| audience.as_str() == word)
+    }
+
     /// The word used in the database and on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -52,6 +57,11 @@ pub enum WhoKind {
 }
 
 impl WhoKind {
+    /// The kind of that word.
+    pub fn find(word: &str) -> Option<Self> {
+        [Self::Staff, Self::Guest, Self::Service].into_iter().find(|kind| kind.as_str() == word)
+    }
+
     /// The word used in the database and on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
