@@ -77,6 +77,18 @@ fn the_tree_is_really_read() {
     assert!(permission.text.contains("mod tests") && !permission.code.contains("mod tests"));
 }
 
+#[test]
+fn test_modules_are_found_where_rust_finds_them() {
+    let modules = |path: &str, text: &str| Source::new(path, text).test_modules();
+    assert_eq!(modules("src/hub/mod.rs", "\n#[cfg(test)]\nmod fixture;"), ["src/hub/fixture.rs", "src/hub/fixture/"]);
+    assert_eq!(
+        modules("src/hub/room.rs", "\n#[cfg(test)]\nmod tests;"),
+        ["src/hub/room/tests.rs", "src/hub/room/tests/"]
+    );
+    assert_eq!(modules("src/a/b.rs", "\n#[cfg(test)]\n#[path = \"b_tests.rs\"]\nmod tests;"), ["src/a/b_tests.rs"]);
+    assert!(modules("src/a/b.rs", "\nmod real;\n#[cfg(test)]\nmod tests { mod inner; }").is_empty());
+}
+
 /// The names in a manifest's tables of dependencies, but for tests.
 fn dependencies(manifest: &str) -> Vec<String> {
     let (mut names, mut inside) = (Vec::new(), false);

@@ -71,17 +71,27 @@ impl Source {
         found
     }
 
-    /// What is only there for tests: `src/hub/fixture.` and `src/hub/fixture/` for `#[cfg(test)] mod fixture;`.
-    fn test_modules(&self) -> Vec<String> {
-        let code = without_comments_and_strings(&self.text);
-        let directory = self.path.trim_end_matches("mod.rs").trim_end_matches("lib.rs").trim_end_matches(".rs");
-        let directory = directory.trim_end_matches('/');
-        let declared = code.split("#[cfg(test)]").skip(1).filter_map(|rest| {
-            let item = rest.split([';', '{']).next()?;
-            let name = item.split_whitespace().skip_while(|word| *word != "mod").nth(1)?;
-            rest[item.len()..].starts_with(';').then(|| name.to_owned())
-        });
-        declared.flat_map(|name| [format!("{directory}/{name}.rs"), format!("{directory}/{name}/")]).collect()
+    /// Where the modules are that exist for tests only: `src/hub/fixture.rs` and `src/hub/fixture/` for
+    /// `#[cfg(test)] mod fixture;` in `src/hub/mod.rs`.
+    pub fn test_modules(&self) -> Vec<String> {
+        let (directory, file) = self.path.rsplit_once('/').unwrap_or(("", &self.path));
+        let inside = match file {
+            "mod.rs" | "lib.rs" | "main.rs" => directory.to_owned(),
+            _ => self.path.trim_end_matches(".rs").to_owned(),
+        };
+        let mut places = Vec::new();
+        for rest in self.text.split("\n#[cfg(test)]").skip(1) {
+            let item = rest.split([';', '{']).next().unwrap_or(rest);
+            if !rest[item.len()..].starts_with(';') {
+                continue;
+            }
+            if let Some((_, path)) = item.split_once("#[path = \"") {
+                places.push(format!("{directory}/{}", path.split('"').next().unwrap_or(path)));
+            } else if let Some(name) = item.split_whitespace().skip_while(|word| *word != "mod").nth(1) {
+                places.extend([format!("{inside}/{name}.rs"), format!("{inside}/{name}/")]);
+            }
+        }
+        places
     }
 }
 
