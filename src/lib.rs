@@ -8,4 +8,5 @@ pub mod auth;
 pub mod commands;
 pub mod devdb;
 pub mod domain;
+pub mod http;
 pub mod store;
