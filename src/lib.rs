@@ -9,4 +9,5 @@ pub mod commands;
 pub mod devdb;
 pub mod domain;
 pub mod http;
+pub mod hub;
 pub mod store;
