@@ -51,7 +51,9 @@ impl Commands {
                         pushes.iter().for_each(|push| session.push(push));
                     }
                 }
-                Err(failure) => tracing::warn!(organization.id = %organization, "inbox rows of organization {organization} were not read: {failure}"),
+                Err(failure) => {
+                    tracing::warn!(organization.id = %organization, "inbox rows of organization {organization} were not read: {failure}")
+                }
             }
         }
     }

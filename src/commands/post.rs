@@ -15,11 +15,11 @@ use serde_json::Value;
 use crate::commands::Commands;
 use crate::commands::failure::Failure;
 use crate::domain::draft::Draft;
+use crate::domain::offer;
 use crate::domain::policy::{Asked, Grant, Note, Offer as MayOffer, Read, Select, Send};
 use crate::domain::principal::{Principal, View};
 use crate::domain::selection::{CardRecord, Choice, Decision, decide};
 use crate::domain::text::MessageText;
-use crate::domain::{offer, policy};
 use crate::store::cards;
 use crate::store::error::StoreError;
 use crate::store::log::append::Verdict;
@@ -173,7 +173,7 @@ impl Commands {
         found.ok_or_else(Failure::not_found)
     }
 
-    async fn entry(&self, grant: &Grant<policy::Read>, seq: i64) -> Result<Option<NumberedEntry>, Failure> {
+    async fn entry(&self, grant: &Grant<Read>, seq: i64) -> Result<Option<NumberedEntry>, Failure> {
         let page = self.reader.page(grant, Range::After(seq - 1), 1).await?;
         Ok(page.and_then(|page| page.entries.into_iter().next()))
     }
@@ -224,9 +224,7 @@ fn message_text(text: String) -> Result<MessageText, Failure> {
     use crate::domain::text::TextError;
     MessageText::parse(text).map_err(|error| match error {
         TextError::TooLong => Failure::refused(ErrorCode::TooLarge, format!("text: {error}")),
-        TextError::Empty | TextError::Control => {
-            Failure::Refused(ErrorBody::invalid("text", &error.to_string()))
-        }
+        TextError::Empty | TextError::Control => Failure::Refused(ErrorBody::invalid("text", &error.to_string())),
     })
 }
 

@@ -12,6 +12,7 @@ use crate::commands::failure::Failure;
 use crate::domain::policy::{Grant, Read};
 use crate::domain::principal::Principal;
 use crate::domain::room::RoomKey;
+use crate::hub::signs::Mark;
 use crate::store::log::Range;
 use crate::store::watermarks;
 
@@ -33,12 +34,7 @@ impl Commands {
         }
         let grant = self.grant::<Read>(principal, conversation).await?;
         let page = self.reader.page(&grant, range, limit).await?.ok_or_else(Failure::not_found)?;
-        Ok(Page {
-            entries: page.entries,
-            epoch: page.bounds.epoch,
-            head: page.bounds.head,
-            has_more: page.has_more,
-        })
+        Ok(Page { entries: page.entries, epoch: page.bounds.epoch, head: page.bounds.head, has_more: page.has_more })
     }
 
     /// Moves the caller's watermarks forward and tells the room.
@@ -62,7 +58,8 @@ impl Commands {
         let marks = watermarks::advance(&mut tx, &grant, received, read).await?;
         tx.commit().await?;
         let room = RoomKey { organization: principal.organization.id, conversation };
-        self.hub.receipt(room, &principal.who(), marks.staff, Some(marks.guest));
+        let mark = |(received, read)| Mark { received, read };
+        self.hub.receipt(room, &principal.who(), mark(marks.staff), Some(mark(marks.guest)));
         self.hub.inbox().mark(room);
         let (received, read) = marks.own;
         Ok(Watermarks { received, read })

@@ -43,12 +43,7 @@ pub async fn find_by_device(
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn insert(
-    tx: &mut TenantTx,
-    share: ShareId,
-    guest: &GuestRow,
-    device: &Digest,
-) -> Result<(), StoreError> {
+pub async fn insert(tx: &mut TenantTx, share: ShareId, guest: &GuestRow, device: &Digest) -> Result<(), StoreError> {
     let organization = tx.scope().organization();
     sqlx::query!(
         r#"insert into guests (organization_id, id, share_id, name, device_digest) values ($1, $2, $3, $4, $5)"#,
