@@ -8,5 +8,6 @@ pub mod auth;
 pub mod commands;
 pub mod devdb;
 pub mod domain;
+pub mod http;
 pub mod hub;
 pub mod store;
