@@ -9,4 +9,6 @@ pub mod commands;
 pub mod devdb;
 pub mod domain;
 pub mod hub;
+pub mod listener;
 pub mod store;
+pub mod ws;
