@@ -10,4 +10,6 @@ pub mod devdb;
 pub mod domain;
 pub mod http;
 pub mod hub;
+pub mod listener;
 pub mod store;
+pub mod ws;
