@@ -48,7 +48,7 @@ impl Commands {
             }
             self.end_what_is_due().await;
             count = count.wrapping_add(1);
-            if count % TICKS_PER_SWEEP == 0 {
+            if count.is_multiple_of(TICKS_PER_SWEEP) {
                 confirmed = self.sweep_or_give_up(confirmed).await;
             }
         }

@@ -39,10 +39,8 @@ const PERMISSIONS_POLICY: &str = "accelerometer=(), ambient-light-sensor=(), aut
 /// Scripts and styles; their names carry a hash of their content.
 #[cfg(parlour_ui)]
 pub(super) fn router() -> Router {
-    let assets = memory_serve::load!("assets")
-        .index_file(None)
-        .cache_control(memory_serve::CacheControl::Long)
-        .into_router();
+    let assets =
+        memory_serve::load!("assets").index_file(None).cache_control(memory_serve::CacheControl::Long).into_router();
     Router::new().nest("/assets", assets)
 }
 

@@ -131,8 +131,7 @@ fn reply(api: &Api, tokens: &Tokens, keeper: Keeper) -> Response {
 
 fn set_cookie(api: &Api, response: &mut Response, value: &str, max_age: u64) {
     let secure = if api.config.public_url.starts_with("https://") { "; Secure" } else { "" };
-    let cookie =
-        format!("{COOKIE}={value}; Path={COOKIE_PATH}; Max-Age={max_age}; HttpOnly; SameSite=Strict{secure}");
+    let cookie = format!("{COOKIE}={value}; Path={COOKIE_PATH}; Max-Age={max_age}; HttpOnly; SameSite=Strict{secure}");
     if let Ok(mut cookie) = HeaderValue::from_str(&cookie) {
         cookie.set_sensitive(true);
         response.headers_mut().insert(header::SET_COOKIE, cookie);
@@ -158,7 +157,8 @@ mod tests {
     #[test]
     fn a_cookie_does_not_count_on_the_word_of_another_site() {
         let from = |site: &str| {
-            presented(&headers(&[(header::COOKIE, "parlour_refresh=x"), (FETCH_SITE, site)]), Refresh::default()).is_ok()
+            presented(&headers(&[(header::COOKIE, "parlour_refresh=x"), (FETCH_SITE, site)]), Refresh::default())
+                .is_ok()
         };
         assert!(from("same-origin") && from("none"));
         assert!(!from("cross-site") && !from("same-site"));

@@ -7,7 +7,7 @@ mod around;
 mod assets;
 mod auth;
 mod cards;
-mod client;
+pub mod client;
 mod conversations;
 mod entries;
 mod envelope;

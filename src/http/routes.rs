@@ -13,9 +13,7 @@ use parlour_protocol::error::ErrorCode;
 
 use crate::commands::failure::Failure;
 use crate::http::envelope::Problem;
-use crate::http::{
-    Api, around, assets, auth, cards, conversations, entries, health, me, shares, visits,
-};
+use crate::http::{Api, around, assets, auth, cards, conversations, entries, health, me, shares, visits};
 
 const BODY_BYTES_MAX: usize = 256 * 1024;
 
