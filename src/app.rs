@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::auth::{Auth, AuthConfig, AuthError};
 use crate::commands::Commands;
-use crate::http::{self, Api, HttpConfig};
+use crate::http::{Api, HttpConfig, routes};
 use crate::hub::{Hub, HubConfig};
 use crate::listener::{self, ListenerConfig, Stopping};
 use crate::store::error::StoreError;
@@ -116,17 +116,15 @@ impl App {
         // Cancel-safe: a row that was not pushed is listed again by whoever reconnects.
         services.spawn(async move { stop.run_until_cancelled(inbox.run_inbox()).await });
 
-        let stopping = Stopping {
-            drain: CancellationToken::new(),
-            abort: CancellationToken::new(),
-            tracker: TaskTracker::new(),
-        };
+        let stopping =
+            Stopping { drain: CancellationToken::new(), abort: CancellationToken::new(), tracker: TaskTracker::new() };
         let desk = Arc::new(FrontDesk::new(Arc::clone(&auth), Arc::clone(&commands)));
         let tokens = (stopping.drain.clone(), stopping.abort.clone());
         let gate = Arc::new(Gate::new(config.ws, Arc::clone(&hub), desk, stopping.tracker.clone(), tokens));
-        let api = Arc::new(Api::new(config.http, Arc::clone(&auth), Arc::clone(&commands), store.clone()));
+        let api =
+            Arc::new(Api::new(store.clone(), Arc::clone(&auth), Arc::clone(&commands), config.http, services.clone()));
         let sockets = axum::Router::new().route("/api/v1/ws", axum::routing::get(upgrade::upgrade).with_state(gate));
-        let router = http::router(&api, sockets);
+        let router = routes::router(&api, sockets);
         stopping.tracker.spawn(listener::serve(listener, router, config.listener, stopping.clone()));
         let drain = config.drain;
         Ok(Self { address, auth, commands, hub, api, stopping, services, services_stop, store, drain })
@@ -161,7 +159,6 @@ impl App {
     pub async fn shutdown(self) {
         self.api.drain();
         self.stopping.stop(self.drain).await;
-        self.api.finish().await;
         self.services_stop.cancel();
         drop((self.commands, self.api));
         self.services.close();

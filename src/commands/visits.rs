@@ -68,6 +68,13 @@ pub struct PageOrganization {
     contact_phone: Option<String>,
 }
 
+impl PageOrganization {
+    /// The name people see.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 struct PageBrand {
     color: String,
