@@ -6,4 +6,7 @@
 mod append;
 mod catalogue;
 mod committers;
+mod room;
+mod shares;
 mod support;
+mod walls;
