@@ -9,4 +9,5 @@ mod committers;
 mod room;
 mod shares;
 mod support;
+mod traffic;
 mod walls;
