@@ -27,9 +27,10 @@ use ipnet::IpNet;
 use tokio_util::task::TaskTracker;
 
 use crate::auth::Auth;
-use crate::auth::failures::{Failures, LimitsProfile};
+use crate::auth::failures::Failures;
 use crate::commands::Commands;
 use crate::commands::failure::Failure;
+use crate::domain::limits::LimitsProfile;
 use crate::http::envelope::Problem;
 use crate::store::Store;
 
@@ -63,7 +64,7 @@ pub struct Api {
 impl Api {
     /// The edge over its services. Work that outlives its request is tracked by `tasks`.
     pub fn new(store: Store, auth: Arc<Auth>, commands: Arc<Commands>, config: HttpConfig, tasks: TaskTracker) -> Self {
-        let probes = config.limits.failures(PROBES_PER_ADDRESS);
+        let probes = Failures::under(config.limits, PROBES_PER_ADDRESS);
         Self { store, auth, commands, config, tasks, draining: AtomicBool::new(false), probes }
     }
 
