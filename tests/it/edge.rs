@@ -9,7 +9,9 @@ use crate::support::api::Edge;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_reply_carries_the_headers_that_protect_it() {
     let edge = Edge::start().await;
-    for path in ["/livez", "/readyz", "/", "/console", "/console/x/y", "/s/x", "/api/v1/me", "/nowhere", "/assets/none.js"] {
+    for path in
+        ["/livez", "/readyz", "/", "/console", "/console/x/y", "/s/x", "/api/v1/me", "/nowhere", "/assets/none.js"]
+    {
         let answer = edge.get(path).send().await;
         for (name, value) in [
             ("strict-transport-security", "max-age=63072000; includeSubDomains"),
@@ -20,11 +22,17 @@ async fn every_reply_carries_the_headers_that_protect_it() {
             assert_eq!(answer.headers[name], value, "{path}");
         }
         let policy = answer.headers[header::CONTENT_SECURITY_POLICY].to_str().expect("text");
-        assert!(policy.starts_with("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{path}: {policy}");
+        assert!(
+            policy.starts_with("default-src 'none'") && policy.contains("frame-ancestors 'none'"),
+            "{path}: {policy}"
+        );
         assert!(answer.headers.contains_key("x-request-id") && answer.headers.contains_key(header::CACHE_CONTROL));
     }
     let page = edge.get("/s/x").send().await;
-    assert_eq!((&page.headers["x-robots-tag"], page.status), (&"noindex".parse().expect("text"), StatusCode::NOT_FOUND));
+    assert_eq!(
+        (&page.headers["x-robots-tag"], page.status),
+        (&"noindex".parse().expect("text"), StatusCode::NOT_FOUND)
+    );
     assert_eq!(edge.get("/").send().await.headers[header::LOCATION], "/console");
     assert_eq!(edge.get("/console").send().await.status, StatusCode::OK);
     assert_eq!(edge.get("/readyz").send().await.status, StatusCode::OK);
@@ -115,7 +123,10 @@ async fn a_card_is_offered_and_its_values_are_checked() {
         let mut broken = body.clone();
         broken[field] = value;
         let refused = edge.post(&path).bearer(&token).json(&broken).send().await;
-        assert_eq!((refused.status.as_u16(), &refused.json()["error"]["details"]["fields"][0]["path"]), (422, &json!(field)));
+        assert_eq!(
+            (refused.status.as_u16(), &refused.json()["error"]["details"]["fields"][0]["path"]),
+            (422, &json!(field))
+        );
     }
 }
 

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use axum::http::{Method, header};
-use parlour::auth::failures::LimitsProfile;
 use parlour::auth::random;
+use parlour::domain::limits::LimitsProfile;
 use parlour::domain::secret::SecretKind;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -87,7 +87,10 @@ async fn a_link_made_with_an_empty_body_lives_two_days_and_lets_people_in() {
     let row = scene.row(&data["share"]).await;
     assert_eq!((&row["access_count"], &row["seats_used"], &row["status"]), (&json!(1), &json!(1), &json!("live")));
     assert_eq!(scene.actions().await, ["created", "claimed"]);
-    assert!(!scene.edge.get(&path).bearer(guest).send().await.text.contains("\"share\""), "guests see no share entries");
+    assert!(
+        !scene.edge.get(&path).bearer(guest).send().await.text.contains("\"share\""),
+        "guests see no share entries"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -105,7 +108,10 @@ async fn a_repeated_creation_gives_the_same_share_without_its_secret() {
     assert!(again.data().get("url").is_none() && again.data().get("session_token").is_none());
     assert_eq!(make(json!({ "label": "Other" })).await.code(), "IDEMPOTENCY_MISMATCH");
     let odd = scene.edge.post(&path).bearer(&scene.token).header("idempotency-key", "seven").send().await;
-    assert_eq!((odd.code().as_str(), &odd.json()["error"]["details"]["field"]), ("MALFORMED", &json!("Idempotency-Key")));
+    assert_eq!(
+        (odd.code().as_str(), &odd.json()["error"]["details"]["field"]),
+        ("MALFORMED", &json!("Idempotency-Key"))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -180,10 +186,8 @@ async fn unknown_revoked_and_broken_links_answer_alike() {
         assert_eq!(json.code(), "NOT_FOUND");
     }
     assert_eq!((claims.len(), pages.len()), (1, 1), "{claims:?}");
-    until("the refused claim is counted", async || {
-        (scene.row(&share).await["blocked"] == json!(1)).then_some(())
-    })
-    .await;
+    until("the refused claim is counted", async || (scene.row(&share).await["blocked"] == json!(1)).then_some(()))
+        .await;
     assert_eq!(scene.revoke(&share).await.data()["status"], "revoked", "again is the same");
     assert_eq!(scene.patch(&share, &json!({ "seats": 2 })).await.code(), "CONFLICT");
     assert_eq!(scene.actions().await, ["created", "revoked"]);

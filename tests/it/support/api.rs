@@ -11,11 +11,11 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
-use parlour::auth::failures::LimitsProfile;
 use parlour::auth::passwords::Work;
 use parlour::auth::tokens::{TokenConfig, key_from_random};
 use parlour::auth::{Auth, AuthConfig, random};
 use parlour::commands::Commands;
+use parlour::domain::limits::LimitsProfile;
 use parlour::domain::principal::OrgScope;
 use parlour::domain::secret::{Pepper, Peppers, SecretKind};
 use parlour::http::{Api, HttpConfig, routes};
@@ -40,10 +40,6 @@ pub const PASSWORD: &str = "correct horse battery";
 pub struct Edge {
     /// The database below.
     pub database: Database,
-    /// The commands behind the edge.
-    pub commands: Arc<Commands>,
-    /// Work that outlives its request.
-    pub tasks: TaskTracker,
     auth: Arc<Auth>,
     store: Store,
     router: Router,
@@ -152,9 +148,9 @@ impl Edge {
             request_timeout: Duration::from_secs(30),
             limits,
         };
-        let api = Api::new(store.clone(), Arc::clone(&auth), Arc::clone(&commands), config, tasks.clone());
+        let api = Api::new(store.clone(), Arc::clone(&auth), commands, config, tasks);
         let router = routes::router(&Arc::new(api), Router::new());
-        Self { database, commands, tasks, auth, store, router }
+        Self { database, auth, store, router }
     }
 
     /// A request.
