@@ -16,6 +16,8 @@ const TURN: i64 = 96;
 const READERS: usize = 80;
 const GUESTS: usize = 8;
 const STALLED: usize = 20;
+/// What the stalled ones hear before they stop reading.
+const STALL_AFTER: i64 = TURN * 209;
 /// Turns that may be under way at once, so that no reader falls behind by more than its outbox holds.
 const WINDOW: usize = 2;
 
@@ -66,7 +68,7 @@ async fn hear_all(mut client: Client, last: i64, per_turn: i64, done: Arc<Semaph
 
 /// Reads what was left, is told the head, and attaches again until it has everything.
 async fn resume(mut client: Client, conversation: String, last: i64) -> Client {
-    let mut next = 1;
+    let mut next = STALL_AFTER + 1;
     let head = loop {
         let frame = client.frame().await.expect("a stalled reader is not closed");
         match entry_seq(&frame) {
@@ -116,7 +118,7 @@ fn memchr<'a>(bytes: &'a [u8], pattern: &'a [u8]) -> impl Iterator<Item = usize>
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn eighty_readers_miss_nothing_while_twenty_stall_and_resume() {
     let node = Node::unlimited().await;
-    let done = Arc::new(Semaphore::new(READERS * WINDOW));
+    let done = Arc::new(Semaphore::new((READERS + STALLED) * WINDOW));
     let mut readers = Vec::new();
     // Every fourth entry is a note: 72 of a turn's 96 are in the guest view.
     for n in 0..READERS {
@@ -127,15 +129,17 @@ async fn eighty_readers_miss_nothing_while_twenty_stall_and_resume() {
     }
     let mut stalled = Vec::new();
     for _ in 0..STALLED {
-        stalled.push(attached(&node, "staff", Some(16 * 1024)).await);
+        let client = attached(&node, "staff", Some(16 * 1024)).await;
+        stalled.push(tokio::spawn(hear_all(client, STALL_AFTER, TURN, Arc::clone(&done))));
     }
 
-    for _ in 0..MESSAGES / TURN {
-        done.acquire_many(READERS as u32).await.unwrap().forget();
+    for turn in 0..MESSAGES / TURN {
+        let listeners = if turn < STALL_AFTER / TURN { READERS + STALLED } else { READERS };
+        done.acquire_many(listeners as u32).await.unwrap().forget();
         let turn = (0..TURN).map(|n| node.log.commit("Shall we?", n % 4 == 3)).collect();
         node.hub.deliver(turn).await;
     }
-    let mut everybody = Vec::new();
+    let (mut everybody, mut resumed) = (Vec::new(), Vec::new());
     for reader in readers {
         everybody.push(reader.await.unwrap());
     }
@@ -145,8 +149,10 @@ async fn eighty_readers_miss_nothing_while_twenty_stall_and_resume() {
     assert_eq!(blocked, STALLED, "exactly the stalled ones have something waiting");
     assert!(sessions.iter().all(|session| session.outbox().backlog().replies_bytes < OUTBOX_BYTES_MAX));
 
-    let resumed: Vec<_> =
-        stalled.into_iter().map(|client| tokio::spawn(resume(client, node.conversation(), MESSAGES))).collect();
+    for client in stalled {
+        let client = client.await.expect("it heard everything until it stopped reading");
+        resumed.push(tokio::spawn(resume(client, node.conversation(), MESSAGES)));
+    }
     for client in resumed {
         everybody.push(client.await.unwrap());
     }

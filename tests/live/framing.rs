@@ -18,6 +18,11 @@ async fn node() -> Node {
     Node::start(WsConfig::default()).await
 }
 
+/// The masked header of a text frame that claims a length, and nothing of it.
+fn claim(length: u64) -> Vec<u8> {
+    [header(FINAL | TEXT, length, 0x80), vec![1, 2, 3, 4]].concat()
+}
+
 fn ping(id: u64) -> Vec<u8> {
     json!({ "id": id, "type": "ping" }).to_string().into_bytes()
 }
@@ -61,8 +66,8 @@ async fn broken_frames_close_with_the_code_that_says_so() {
         ("a ping over 125 bytes", frame(FINAL | PING, &[0; 126]), 1002),
         ("text that is not UTF-8", frame(FINAL | TEXT, &[b'"', 0xff, 0xfe, b'"']), 1007),
         ("a binary frame on JSON", frame(FINAL | BINARY, b"{}"), 1003),
-        ("one byte too many", header(FINAL | TEXT, MESSAGE_BYTES_MAX as u64 + 1, 0x80), 1009),
-        ("a length from the moon", header(FINAL | TEXT, 1 << 62, 0x80), 1009),
+        ("one byte too many", claim(MESSAGE_BYTES_MAX as u64 + 1), 1009),
+        ("a length from the moon", claim(1 << 62), 1009),
         ("too much in fragments", too_much, 1009),
     ] {
         let mut client = Client::greeted(node.address, "staff").await;
@@ -277,6 +282,42 @@ async fn a_draining_node_answers_what_was_begun_and_says_when_to_come_back() {
     assert_eq!(silent.closed_with().await, 1012);
     drop((client, silent));
     stopped.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_message_that_never_ends_closes_after_ten_seconds() {
+    let node = node().await;
+    for unfinished in [frame(TEXT, b"{"), claim(100)] {
+        let mut client = Client::greeted(node.address, "staff").await;
+        client.write(&unfinished).await;
+        client.write(&frame(FINAL | PONG, b"")[..1]).await;
+        // From here on time passes as soon as nobody has anything to do.
+        tokio::time::pause();
+        assert_eq!(client.closed_with().await, 1002);
+        tokio::time::resume();
+    }
+}
+
+#[tokio::test]
+async fn silence_is_asked_about_and_then_believed() {
+    let node = node().await;
+    let mut client = Client::greeted(node.address, "staff").await;
+    tokio::time::pause();
+    let start = tokio::time::Instant::now();
+    assert_eq!(client.frame().await.unwrap().opcode, PING);
+    assert!(start.elapsed() >= Duration::from_secs(24));
+    assert_eq!(client.closed_with().await, 4408);
+    assert!(start.elapsed() >= Duration::from_secs(34));
+}
+
+#[tokio::test]
+async fn who_does_not_say_hello_is_closed_after_five_seconds() {
+    let node = node().await;
+    let mut client = Client::connect(node.address, None).await;
+    client.write(&frame(FINAL | PING, b"")).await;
+    assert_eq!(client.frame().await.unwrap().opcode, PONG);
+    tokio::time::pause();
+    assert_eq!(client.closed_with().await, 4501);
 }
 
 #[tokio::test]
