@@ -9,6 +9,8 @@ use std::hash::Hash;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::domain::limits::LimitsProfile;
+
 /// Keys held at once; each costs some 50 bytes.
 const KEYS_MAX: usize = 100_000;
 const WINDOW: Duration = Duration::from_secs(60);
@@ -31,6 +33,14 @@ pub struct Failures<K> {
 }
 
 impl<K: Clone + Eq + Hash> Failures<K> {
+    /// Allows `per_minute` failures in any minute, or everything where the abuse limits are lifted.
+    pub fn under(profile: LimitsProfile, per_minute: u32) -> Self {
+        match profile {
+            LimitsProfile::Standard => Self::per_minute(per_minute),
+            LimitsProfile::Test => Self::unlimited(),
+        }
+    }
+
     /// Allows `per_minute` failures in any minute.
     pub fn per_minute(per_minute: u32) -> Self {
         Self { cost: Some(WINDOW / per_minute.max(1)), spent_until: Mutex::default() }
