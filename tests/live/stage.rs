@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
+use parlour::domain::limits::LimitsProfile;
 use parlour::domain::policy::{Facts, Grant, Read};
 use parlour::domain::principal::{Actor, Organization, Principal, View};
 use parlour::domain::role::Role;
@@ -17,7 +18,6 @@ use parlour::hub::{Hub, HubConfig};
 use parlour::listener::{self, ListenerConfig, Stopping};
 use parlour::store::log::{Bounds, LogFuture, LogPage, Range, ReadLog};
 use parlour::ws::desk::{Answer, Authenticated, Desk};
-use parlour::ws::throttle::LimitsProfile;
 use parlour::ws::upgrade::upgrade;
 use parlour::ws::{Gate, WsConfig};
 use parlour_protocol::command;
