@@ -1,1 +1,8 @@
-//! x
+//! Parlour: the real-time room in which a travel company's staff, its clients and its systems meet.
+//!
+//! The floors, from the ground up; a module imports only from lower floors and its own (`tests/architecture.rs` checks it):
+//! `domain` decides, pure; `store` and `devdb` touch the outside; `auth`, `hub` and `commands` serve;
+//! `http` and `ws` translate; `app`, `cli`, `config`, `lifecycle` and `telemetry` assemble.
+
+pub mod domain;
+pub mod store;

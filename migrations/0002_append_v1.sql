@@ -1,0 +1,177 @@
+-- append_v1: the one way an entry comes into being. Takes a batch of drafts (possibly of several organizations) as parallel
+-- arrays, locks, decides a verdict for each, numbers the accepted ones densely in both views and stores them.
+--
+-- Versioned by name: a change is a new function in a new migration, and this one stays until no node calls it.
+-- Rules live in Rust (domain::policy, domain::selection); here versions are compared, nothing is interpreted.
+--
+-- Lock order, everywhere: organization, membership, API key, share, conversation. Locks come first and in statements of
+-- their own: in READ COMMITTED each statement sees what was committed before it began, so a look-up after the locks sees
+-- every repeat that a lock made us wait for, while locking and looking up in one statement would not.
+--
+-- Verdicts: accepted | repeat (this key stored it before) | mismatch (same key, another content) | refused (the definite
+-- refusal in p_refusal was remembered) | stale_grant (rights must be decided again) | ended (link, key or membership is over)
+-- | stale_card (the card moved on: decide again) | not_found | busy (conversation locked elsewhere; only when p_wait is false).
+
+set role parlour_owner;
+
+create function append_v1(
+  p_wait boolean,
+  p_organization uuid[],
+  p_conversation uuid[],
+  p_entry uuid[],
+  p_client uuid[],
+  p_hash bytea[],
+  p_kind text[],
+  p_audience text[],
+  p_author_kind text[],
+  p_author uuid[],
+  p_author_name text[],
+  p_body text[],
+  p_holder uuid[],
+  p_organization_version integer[],
+  p_holder_version integer[],
+  p_access_version integer[],
+  p_refusal text[],
+  p_card uuid[],
+  p_card_revision integer[],
+  p_card_change text[]
+) returns table (
+  ordinal integer, verdict text, epoch bigint, entry_id uuid, seq bigint, guest_seq bigint, at timestamptz, outcome jsonb
+)
+language plpgsql security definer
+set search_path = pg_catalog, public, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_hashjoin = off
+set enable_mergejoin = off
+set enable_seqscan = off
+as $$
+#variable_conflict use_column
+declare
+  v_locked uuid[];
+  v_at timestamptz;
+begin
+  perform from organizations o where o.id = any (p_organization) order by o.id for share;
+
+  perform from memberships m
+    join (select distinct organization, holder from unnest(p_organization, p_holder, p_author_kind) d(organization, holder, kind)
+          where d.kind = 'staff') d on m.organization_id = d.organization and m.person_id = d.holder
+    order by m.organization_id, m.person_id for share of m;
+  perform from api_keys k
+    join (select distinct organization, holder from unnest(p_organization, p_holder, p_author_kind) d(organization, holder, kind)
+          where d.kind = 'service') d on k.organization_id = d.organization and k.id = d.holder
+    order by k.organization_id, k.id for share of k;
+  perform from shares s
+    join (select distinct organization, holder from unnest(p_organization, p_holder, p_author_kind) d(organization, holder, kind)
+          where d.kind = 'guest') d on s.organization_id = d.organization and s.id = d.holder
+    order by s.organization_id, s.id for share of s;
+
+  -- Conversation ids are unique by construction (UUID version 7 of ours), but the key is the pair: a draft that names a
+  -- foreign conversation matches no row below and is not found.
+  if p_wait then
+    select array_agg(l.id) into v_locked from (
+      select c.id from conversations c
+        join (select distinct organization, conversation from unnest(p_organization, p_conversation) d(organization, conversation)) d
+          on c.organization_id = d.organization and c.id = d.conversation
+        order by c.organization_id, c.id for no key update of c) l;
+  else
+    select array_agg(l.id) into v_locked from (
+      select c.id from conversations c
+        join (select distinct organization, conversation from unnest(p_organization, p_conversation) d(organization, conversation)) d
+          on c.organization_id = d.organization and c.id = d.conversation
+        order by c.organization_id, c.id for no key update of c skip locked) l;
+  end if;
+
+  v_at := clock_timestamp();
+
+  return query
+  with judged as materialized (
+    select d.ordinal, d.organization, d.conversation, d.entry, d.client, d.hash, d.kind, d.audience, d.author_kind, d.author,
+           d.author_name, d.body, d.refusal, d.card, d.card_revision, d.card_change,
+           c.epoch, c.seq as base, c.guest_seq as guest_base,
+           k.entry_id as key_entry, k.seq as key_seq, k.guest_seq as key_guest_seq, k.at as key_at, k.outcome as key_outcome,
+           case
+             when o.id is null or c.id is null then 'not_found'
+             when not (d.conversation = any (coalesce(v_locked, '{}'))) then 'busy'
+             when g.version is null or g.ended then 'ended'
+             when o.version <> d.organization_version or g.version <> d.holder_version
+                  or c.access_version <> d.access_version then 'stale_grant'
+             when k.hash = d.hash then 'repeat'
+             when k.hash is not null then 'mismatch'
+             when d.card is not null and coalesce(cd.revision, 0) <> d.card_revision then 'stale_card'
+             when d.refusal is not null then 'refused'
+             else 'accepted'
+           end as verdict
+    from unnest(p_organization, p_conversation, p_entry, p_client, p_hash, p_kind, p_audience, p_author_kind, p_author,
+                p_author_name, p_body, p_holder, p_organization_version, p_holder_version, p_access_version, p_refusal,
+                p_card, p_card_revision, p_card_change)
+         with ordinality
+         d(organization, conversation, entry, client, hash, kind, audience, author_kind, author, author_name, body, holder,
+           organization_version, holder_version, access_version, refusal, card, card_revision, card_change, ordinal)
+    left join organizations o on o.id = d.organization
+    left join conversations c on c.organization_id = d.organization and c.id = d.conversation
+    left join entry_keys k on k.organization_id = d.organization and k.conversation_id = d.conversation
+                          and k.author_id = d.author and k.client_id = d.client
+    left join cards cd on cd.organization_id = d.organization and cd.id = d.card and cd.conversation_id = d.conversation
+    left join lateral (
+      select m.version, m.status <> 'active' as ended from memberships m
+        where d.author_kind = 'staff' and m.organization_id = d.organization and m.person_id = d.holder
+      union all
+      select a.version, a.revoked_at is not null or coalesce(a.expires_at <= v_at, false) from api_keys a
+        where d.author_kind = 'service' and a.organization_id = d.organization and a.id = d.holder
+      union all
+      select s.version, s.revoked_at is not null or s.expires_at <= v_at from shares s
+        where d.author_kind = 'guest' and s.organization_id = d.organization and s.id = d.holder
+    ) g on true
+  ), numbered as materialized (
+    select j.*,
+           j.base + count(*) filter (where j.verdict = 'accepted') over w as seq,
+           case when j.audience = 'everyone'
+                then j.guest_base + count(*) filter (where j.verdict = 'accepted' and j.audience = 'everyone') over w end as guest_seq
+    from judged j
+    window w as (partition by j.organization, j.conversation order by j.ordinal)
+  ), stored as (
+    insert into entries (organization_id, conversation_id, seq, guest_seq, id, client_id, kind, audience, author_kind, author_id,
+                         author_name, at, body)
+    select n.organization, n.conversation, n.seq, n.guest_seq, n.entry, n.client, n.kind, n.audience, n.author_kind, n.author,
+           n.author_name, v_at, n.body::jsonb
+    from numbered n where n.verdict = 'accepted'
+  ), keyed as (
+    insert into entry_keys (organization_id, conversation_id, author_id, client_id, hash, entry_id, seq, guest_seq, at, outcome)
+    select n.organization, n.conversation, n.author, n.client, n.hash, n.entry,
+           case when n.verdict = 'accepted' then n.seq end, case when n.verdict = 'accepted' then n.guest_seq end,
+           v_at, n.refusal::jsonb
+    from numbered n where n.verdict in ('accepted', 'refused')
+  ), advanced as (
+    update conversations c
+       set seq = a.seq, guest_seq = greatest(c.guest_seq, a.guest_seq), last_entry_at = v_at, updated_at = v_at
+      from (select n.organization, n.conversation, max(n.seq) as seq, max(n.guest_seq) as guest_seq
+              from numbered n where n.verdict = 'accepted' group by n.organization, n.conversation) a
+     where c.organization_id = a.organization and c.id = a.conversation
+  ), offered as (
+    insert into cards (organization_id, id, conversation_id, kind, version, state, offer)
+    select n.organization, n.card, n.conversation, ch.kind, 1, ch.state, ch.offer
+      from numbered n, jsonb_to_record(n.card_change::jsonb) ch(kind text, state text, offer jsonb)
+     where n.verdict = 'accepted' and n.card is not null and n.card_revision = 0
+  ), changed as (
+    update cards cd set state = ch.state, holder = ch.holder, revision = cd.revision + 1
+      from numbered n, jsonb_to_record(n.card_change::jsonb) ch(state text, holder jsonb)
+     where n.verdict = 'accepted' and n.card is not null and n.card_revision > 0
+       and cd.organization_id = n.organization and cd.id = n.card
+  )
+  select n.ordinal::integer, n.verdict, n.epoch,
+         case n.verdict when 'repeat' then n.key_entry else n.entry end,
+         case n.verdict when 'accepted' then n.seq when 'repeat' then n.key_seq end,
+         case n.verdict when 'accepted' then n.guest_seq when 'repeat' then n.key_guest_seq end,
+         case n.verdict when 'repeat' then n.key_at else v_at end,
+         case n.verdict when 'repeat' then n.key_outcome end
+  from numbered n order by n.ordinal;
+end
+$$;
+
+grant create on schema public to parlour_log_writer;
+alter function append_v1 owner to parlour_log_writer;
+revoke create on schema public from parlour_log_writer;
+set role parlour_log_writer;
+revoke all on function append_v1 from public;
+grant execute on function append_v1 to parlour_app;
+reset role;

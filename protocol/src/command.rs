@@ -1,0 +1,173 @@
+//! Commands: everything a client may say on the socket (SPEC §2.1).
+//!
+//! To add one: a struct here with `Request` naming its reply, a variant of [`Command`], a row in SPEC.md, a vector, and the
+//! arm in the server's `ws::dispatch`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::entry::Position;
+use crate::id::{CardId, ClientId, ConversationId};
+use crate::reply;
+
+/// Ties a command to the reply it gets, so that a dispatcher cannot answer with another.
+pub trait Request {
+    /// What `ok` holds.
+    type Ok: Serialize;
+}
+
+macro_rules! commands {
+    ($( $(#[$doc:meta])* $name:ident = $word:literal -> $ok:ty { $( $(#[$field_doc:meta])* $field:ident : $type:ty ),* $(,)? } )*) => {
+        $(
+            $(#[$doc])*
+            #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+            #[serde(deny_unknown_fields)]
+            pub struct $name {
+                $( $(#[$field_doc])* pub $field: $type, )*
+            }
+
+            impl Request for $name {
+                type Ok = $ok;
+            }
+        )*
+
+        /// A command of any kind.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(tag = "type")]
+        pub enum Command {
+            $( $(#[$doc])* #[serde(rename = $word)] $name($name), )*
+        }
+
+        impl Command {
+            /// The words of all commands.
+            pub const NAMES: &'static [&'static str] = &[$($word),*];
+
+            /// The command's word.
+            pub fn name(&self) -> &'static str {
+                match self { $(Self::$name(_) => $word),* }
+            }
+        }
+    };
+}
+
+commands! {
+    /// Authenticates the socket; always first, once.
+    Hello = "hello" -> reply::Hello {
+        /// Staff JWT, guest token or API key.
+        token: String,
+    }
+    /// Renews the authentication in band.
+    Refresh = "refresh" -> reply::Refreshed {
+        /// A fresh staff token; guests send none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        token: Option<String>,
+    }
+    /// Goes live on a conversation, after reading what was missed.
+    Attach = "attach" -> reply::Attached {
+        /// Which conversation.
+        conversation: ConversationId,
+        /// Where the client stands; none asks for the newest entries.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        since: Option<Position>,
+    }
+    /// Stops hearing a conversation.
+    Detach = "detach" -> reply::Empty {
+        /// Which conversation.
+        conversation: ConversationId,
+    }
+    /// Subscribes to a topic beyond single conversations.
+    Subscribe = "subscribe" -> reply::Empty {
+        /// Which topic.
+        topic: Topic,
+    }
+    /// Sends a message.
+    Send = "send" -> reply::Appended {
+        /// Which conversation.
+        conversation: ConversationId,
+        /// Idempotency key.
+        client_id: ClientId,
+        /// Plain text.
+        text: String,
+    }
+    /// Writes an internal note.
+    Note = "note" -> reply::Appended {
+        /// Which conversation.
+        conversation: ConversationId,
+        /// Idempotency key.
+        client_id: ClientId,
+        /// Plain text.
+        text: String,
+    }
+    /// Chooses on a card version.
+    Select = "select" -> reply::Selected {
+        /// Which conversation.
+        conversation: ConversationId,
+        /// Idempotency key.
+        client_id: ClientId,
+        /// Which card.
+        card: CardId,
+        /// The version the chooser saw.
+        version: i32,
+        /// Ids of the chosen options.
+        options: Vec<String>,
+    }
+    /// Shows or ends a typing sign.
+    Typing = "typing" -> reply::Empty {
+        /// Which conversation.
+        conversation: ConversationId,
+        /// Whether the person is typing.
+        active: bool,
+    }
+    /// Asks who is present.
+    Presence = "presence" -> reply::Members {
+        /// Which conversation.
+        conversation: ConversationId,
+    }
+    /// Moves the own watermarks forward.
+    Read = "read" -> reply::Watermarks {
+        /// Which conversation.
+        conversation: ConversationId,
+        /// Everything up to here reached the device.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        received: Option<i64>,
+        /// Everything up to here was read.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        read: Option<i64>,
+    }
+    /// Reads a page of the transcript without going live.
+    History = "history" -> reply::Page {
+        /// Which conversation.
+        conversation: ConversationId,
+        /// Entries below this number, newest last.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        before: Option<i64>,
+        /// Entries above this number.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after: Option<i64>,
+        /// Entries on both sides of this number.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        around: Option<i64>,
+        /// 1–200, 50 by default.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        limit: Option<u32>,
+    }
+    /// Proves the connection for clients that cannot see control frames.
+    Ping = "ping" -> reply::Empty {}
+}
+
+/// What can be subscribed to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Topic {
+    /// The staff member's list of conversations.
+    Inbox,
+}
+
+/// A command with the number its reply will carry.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Numbered {
+    /// Chosen by the client, 0 … 2^53 − 1.
+    pub id: u64,
+    /// The command.
+    #[serde(flatten)]
+    pub command: Command,
+}

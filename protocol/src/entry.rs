@@ -1,0 +1,214 @@
+//! Entries: the immutable items of a conversation's log, and who wrote and may see them.
+//!
+//! An entry carries no number of its own: its `seq` belongs to the view it is read in and travels beside it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::card::{Card, CardState};
+use crate::id::{CardId, ClientId, EntryId, ShareId};
+use crate::share::Permission;
+use crate::time::Timestamp;
+
+/// Where a reader stands in one view of a conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Position {
+    /// Changes only after a restore that re-used numbers.
+    pub epoch: i64,
+    /// The last entry read; 0 is before the first.
+    pub seq: i64,
+}
+
+/// Who may see an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Audience {
+    /// Staff, services and guests.
+    Everyone,
+    /// Staff and services only.
+    Staff,
+}
+
+impl Audience {
+    /// The audience of that word.
+    pub fn find(word: &str) -> Option<Self> {
+        [Self::Everyone, Self::Staff].into_iter().find(|audience| audience.as_str() == word)
+    }
+
+    /// The word used in the database and on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Everyone => "everyone",
+            Self::Staff => "staff",
+        }
+    }
+}
+
+/// The three kinds of principals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WhoKind {
+    /// A person of the organization.
+    Staff,
+    /// A person on a share link.
+    Guest,
+    /// A system behind an API key.
+    Service,
+}
+
+impl WhoKind {
+    /// The kind of that word.
+    pub fn find(word: &str) -> Option<Self> {
+        [Self::Staff, Self::Guest, Self::Service].into_iter().find(|kind| kind.as_str() == word)
+    }
+
+    /// The word used in the database and on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Staff => "staff",
+            Self::Guest => "guest",
+            Self::Service => "service",
+        }
+    }
+}
+
+/// A principal as others see it. `id` is opaque.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Who {
+    /// What kind of principal.
+    pub kind: WhoKind,
+    /// Opaque; equal ids of one kind are the same principal.
+    pub id: String,
+    /// The name to show.
+    pub name: String,
+}
+
+/// One immutable item of a conversation's log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Identity, the same in every view.
+    pub id: EntryId,
+    /// The author's idempotency key.
+    pub client_id: ClientId,
+    /// `kind` and `body`.
+    #[serde(flatten)]
+    pub content: Content,
+    /// Who may see it.
+    pub audience: Audience,
+    /// Who wrote it.
+    pub author: Who,
+    /// When it was committed, by the database's clock.
+    pub at: Timestamp,
+}
+
+/// What an entry says, by kind.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", content = "body", rename_all = "snake_case")]
+pub enum Content {
+    /// A chat message.
+    Message(Text),
+    /// An internal note; its audience is always staff.
+    Note(Text),
+    /// A card as offered.
+    Card(CardBody),
+    /// A choice that was accepted.
+    Selection(Selection),
+    /// Something happened to a share; its audience is always staff.
+    Share(ShareChange),
+}
+
+impl Content {
+    /// The word used in the database and on the wire.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Message(_) => "message",
+            Self::Note(_) => "note",
+            Self::Card(_) => "card",
+            Self::Selection(_) => "selection",
+            Self::Share(_) => "share",
+        }
+    }
+
+    /// Who may see entries of this kind.
+    pub fn audience(&self) -> Audience {
+        match self {
+            Self::Message(_) | Self::Card(_) | Self::Selection(_) => Audience::Everyone,
+            Self::Note(_) | Self::Share(_) => Audience::Staff,
+        }
+    }
+}
+
+/// The body of a message or note.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Text {
+    /// Plain text, never markup.
+    pub text: String,
+}
+
+/// The body of a `card` entry.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CardBody {
+    /// The card, whole, as of this entry.
+    pub card: Card,
+}
+
+/// The body of a `selection` entry; readable without the card.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Selection {
+    /// The card chosen on.
+    pub card: CardId,
+    /// The exact version chosen on.
+    pub version: i32,
+    /// Ids of the chosen options.
+    pub options: Vec<String>,
+    /// The card's title.
+    pub title: String,
+    /// The chosen options' labels.
+    pub labels: Vec<String>,
+    /// The card's state after the choice.
+    pub state: CardState,
+}
+
+/// The body of a `share` entry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShareChange {
+    /// Which share.
+    pub share: ShareId,
+    /// What happened.
+    pub action: ShareAction,
+    /// The share's label.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// Who claimed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Permissions after the change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub permissions: Option<Vec<Permission>>,
+    /// Expiry after the change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+}
+
+/// What can happen to a share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ShareAction {
+    /// Made by staff or a service.
+    Created,
+    /// A new device came in by it.
+    Claimed,
+    /// Permissions, expiry or seats changed.
+    Changed,
+    /// Ended by staff.
+    Revoked,
+}
+
+/// An entry with its number in the reader's view.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NumberedEntry {
+    /// Number in the reader's view.
+    pub seq: i64,
+    /// The entry.
+    pub entry: Entry,
+}

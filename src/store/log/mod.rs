@@ -1,0 +1,175 @@
+//! The log: appending entries by group commit, and reading them. The only way to an entry, in or out.
+//!
+//! Appends are acknowledged after COMMIT and never before. What was committed is handed to the hook as [`Committed`], in the
+//! order of its numbers. Reading is behind [`ReadLog`], so that the hub can be tested and simulated without a database.
+
+pub mod append;
+mod committer;
+pub mod read;
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parlour_protocol::entry::{NumberedEntry, Position};
+use tokio::sync::mpsc;
+use tokio_util::task::TaskTracker;
+
+use crate::domain::draft::Draft;
+use crate::domain::policy::{Grant, Read};
+use crate::domain::principal::View;
+use crate::domain::room::{Committed, Head, RoomKey};
+use crate::store::Store;
+use crate::store::error::StoreError;
+use crate::store::log::append::Verdict;
+use crate::store::log::committer::Pending;
+use crate::store::tenant::TenantTx;
+
+/// Committers of a node. Each has a connection for its batches and one to wait for locked conversations.
+const COMMITTERS: usize = 2;
+/// Drafts waiting for a committer, over all of them.
+const QUEUE_MAX: usize = 2_048;
+/// The same while the database does not answer.
+const QUEUE_FAILING_MAX: usize = 256;
+
+/// A boxed future, so that the trait can be used behind `Arc<dyn ReadLog>`.
+pub type LogFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+/// Where a view of a log begins and ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// The log's epoch.
+    pub epoch: i64,
+    /// The oldest entry kept.
+    pub floor: i64,
+    /// The newest entry.
+    pub head: i64,
+}
+
+/// Which part of a view to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Range {
+    /// The newest entries.
+    Newest,
+    /// Entries above a number, oldest first.
+    After(i64),
+    /// Entries below a number, those nearest to it.
+    Before(i64),
+    /// Entries on both sides of a number.
+    Around(i64),
+}
+
+/// A part of a view, in order and without hole.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogPage {
+    /// The entries with their numbers in the reader's view.
+    pub entries: Vec<NumberedEntry>,
+    /// The view's bounds at the time of reading.
+    pub bounds: Bounds,
+    /// Whether more entries lie in the direction asked.
+    pub has_more: bool,
+}
+
+impl LogPage {
+    /// The position after this page, for a reader who stood at `before`.
+    pub fn position(&self, before: i64) -> Position {
+        Position { epoch: self.bounds.epoch, seq: self.entries.last().map_or(before, |last| last.seq) }
+    }
+}
+
+/// Reading the log. Every method reads from the primary, so that what was acknowledged before the call is in the answer.
+pub trait ReadLog: Send + Sync + 'static {
+    /// A page of the view the grant's principal reads; at most `limit` entries and 128 KiB. None when the conversation is gone.
+    fn page(&self, grant: &Grant<Read>, range: Range, limit: u32) -> LogFuture<'_, Option<LogPage>>;
+
+    /// For rooms: everything after a number of the staff view, in order, at most 200 entries.
+    fn after(&self, room: RoomKey, seq: i64) -> LogFuture<'_, Vec<Committed>>;
+
+    /// For rooms: where the logs stand, in one query. Rooms whose conversation is gone are left out.
+    fn heads(&self, rooms: Vec<RoomKey>) -> LogFuture<'_, Vec<(RoomKey, Head)>>;
+}
+
+/// The view a grant reads.
+pub fn view_of(grant: &Grant<Read>) -> View {
+    grant.principal().view()
+}
+
+/// What happens to entries right after they were committed and their authors answered: delivery. Must not fail or block long.
+pub type CommitHook = Arc<dyn Fn(Vec<Committed>) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+
+/// Why a draft has no verdict.
+#[derive(Debug, thiserror::Error)]
+pub enum AppendError {
+    /// The queue is full or the database does not answer: nothing was stored, or the outcome is not known.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The content holds U+0000, which PostgreSQL cannot store.
+    #[error("the content holds U+0000")]
+    Nul,
+}
+
+impl AppendError {
+    fn unavailable(why: &str) -> Self {
+        Self::Store(StoreError::Unavailable(why.to_owned()))
+    }
+}
+
+/// The writing side: committers with a bounded queue in front.
+#[derive(Debug)]
+pub struct Log {
+    queues: Vec<mpsc::Sender<Pending>>,
+    failing: Arc<AtomicBool>,
+}
+
+impl Log {
+    /// Starts the committers on the tracker; they end when the log is dropped and their queues are empty.
+    pub fn start(store: &Store, hook: &CommitHook, tracker: &TaskTracker) -> Self {
+        let failing = Arc::new(AtomicBool::new(false));
+        let queues = (0..COMMITTERS)
+            .map(|_| {
+                let (sender, queue) = mpsc::channel(QUEUE_MAX / COMMITTERS);
+                let (fast, patient, handed_over) = committer::lanes(queue, store.options(), hook, &failing);
+                tracker.spawn(fast.run_fast());
+                tracker.spawn(patient.run_patient(handed_over));
+                sender
+            })
+            .collect();
+        Self { queues, failing }
+    }
+
+    /// Appends a draft; answers after its COMMIT. Whatever was accepted has then been, or is being, handed to the hook.
+    ///
+    /// # Errors
+    /// When the queue is full, the database does not answer in time, or the content cannot be stored.
+    pub async fn append(&self, draft: Draft) -> Result<Verdict, AppendError> {
+        if draft.holds_nul() {
+            return Err(AppendError::Nul);
+        }
+        let queue = &self.queues[self.lane_of(draft.room)];
+        let used = queue.max_capacity() - queue.capacity();
+        if self.failing.load(Ordering::Relaxed) && used >= QUEUE_FAILING_MAX / COMMITTERS {
+            return Err(AppendError::unavailable("the database does not answer"));
+        }
+        let (pending, answer) = Pending::new(draft);
+        queue.try_send(pending).map_err(|_| AppendError::unavailable("too many writes are waiting"))?;
+        answer.await.unwrap_or_else(|_| Err(AppendError::Store(StoreError::OutcomeUnknown("shutting down".into()))))
+    }
+
+    fn lane_of(&self, room: RoomKey) -> usize {
+        // The low bits of a UUID version 7 are random.
+        usize::try_from(room.conversation.0.as_u128() % self.queues.len() as u128).unwrap_or(0)
+    }
+}
+
+/// Appends a draft inside a transaction that also writes other rows. What was accepted must be handed to the hub by the
+/// caller, after its commit.
+///
+/// # Errors
+/// When the database does not answer or the content cannot be stored; the transaction is then unusable.
+pub async fn append_in(tx: &mut TenantTx, draft: &Draft) -> Result<Verdict, AppendError> {
+    if draft.holds_nul() {
+        return Err(AppendError::Nul);
+    }
+    let verdicts = append::call(tx.conn(), &[draft], append::Wait::Lock).await.map_err(StoreError::from)?;
+    verdicts.into_iter().next().ok_or_else(|| StoreError::Unexpected("no verdict".into()).into())
+}

@@ -1,0 +1,95 @@
+//! PostgreSQL: the truth. Three doors and no fourth: [`tenant::TenantTx`] (one organization's rows), [`log`] (entries) and
+//! [`directory`] (the few named functions that cross organizations).
+//!
+//! The raw pool is private to this module; no other module may run SQL (`tests/architecture.rs`). Row-level security stands
+//! behind every query, so a forgotten filter returns nothing instead of another tenant's rows. SQL lives beside the table it
+//! serves, one file per aggregate; migrations are in `/migrations`.
+
+pub mod cards;
+pub mod conversations;
+pub mod directory;
+pub mod error;
+pub mod log;
+pub mod migrate;
+pub mod platform;
+pub mod tenant;
+pub mod watermarks;
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+
+use crate::store::error::StoreError;
+
+/// Longest statement; PostgreSQL ends it and the caller may try again.
+const STATEMENT_TIMEOUT_MS: &str = "2000";
+/// Longest wait for a row lock.
+const LOCK_TIMEOUT_MS: &str = "500";
+/// Longest pause of an open transaction.
+const IDLE_IN_TRANSACTION_TIMEOUT_MS: &str = "5000";
+/// Longest wait for a pooled connection.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The database, for as many users as there are clones.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pool: PgPool,
+    options: PgConnectOptions,
+}
+
+impl Store {
+    /// Prepares a pool; connections are made when first needed.
+    ///
+    /// # Errors
+    /// When the URL cannot be read.
+    pub fn new(url: &str, connections_max: u32) -> Result<Self, StoreError> {
+        let options = PgConnectOptions::from_str(url)
+            .map_err(|error| StoreError::Unexpected(format!("database URL: {error}")))?
+            .application_name("parlour")
+            .options([
+                ("statement_timeout", STATEMENT_TIMEOUT_MS),
+                ("lock_timeout", LOCK_TIMEOUT_MS),
+                ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_TIMEOUT_MS),
+            ]);
+        let pool = PgPoolOptions::new()
+            .max_connections(connections_max)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .test_before_acquire(false)
+            .connect_lazy_with(options.clone());
+        Ok(Self { pool, options })
+    }
+
+    pub(in crate::store) fn options(&self) -> &PgConnectOptions {
+        &self.options
+    }
+
+    /// Closes every connection; later calls fail as unavailable.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    /// Whether the database answers and keeps what it acknowledges: `fsync`, `full_page_writes` and `synchronous_commit`.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn durability(&self) -> Result<Durability, StoreError> {
+        let row = sqlx::query!(
+            r#"select current_setting('fsync') as "fsync!", current_setting('full_page_writes') as "full_page_writes!",
+                      current_setting('synchronous_commit') as "synchronous_commit!""#
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        let kept = row.fsync == "on" && row.full_page_writes == "on" && row.synchronous_commit != "off";
+        Ok(if kept { Durability::Kept } else { Durability::Relaxed })
+    }
+}
+
+/// Whether the database keeps what it acknowledges through a crash of the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// Everything acknowledged is on disk.
+    Kept,
+    /// A setting trades durability for speed: for tests only.
+    Relaxed,
+}

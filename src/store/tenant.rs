@@ -1,0 +1,56 @@
+//! The first door: a transaction on one organization's rows.
+//!
+//! BEGIN and the setting that row-level security reads travel in one round trip, and the setting ends with the transaction:
+//! a pooled connection never remembers an organization. Only `store` can reach the connection inside.
+
+use sqlx::postgres::PgConnection;
+use sqlx::{AssertSqlSafe, Postgres, Transaction};
+
+use crate::domain::principal::OrgScope;
+use crate::store::Store;
+use crate::store::error::StoreError;
+
+/// A transaction that sees and writes one organization's rows. Dropped without [`TenantTx::commit`], it is rolled back.
+#[derive(Debug)]
+pub struct TenantTx {
+    tx: Transaction<'static, Postgres>,
+    scope: OrgScope,
+}
+
+impl Store {
+    /// Opens a transaction on the scope's organization.
+    ///
+    /// # Errors
+    /// When no connection can be had within two seconds.
+    pub async fn tenant(&self, scope: OrgScope) -> Result<TenantTx, StoreError> {
+        // The only text put into SQL anywhere: a UUID, by its type.
+        let begin = format!(
+            "begin; select set_config('app.current_organization_id', '{}', true)",
+            scope.organization().0.hyphenated()
+        );
+        let tx = self.pool.begin_with(AssertSqlSafe(begin)).await?;
+        Ok(TenantTx { tx, scope })
+    }
+}
+
+impl TenantTx {
+    /// The organization whose rows this transaction sees.
+    pub fn scope(&self) -> OrgScope {
+        self.scope
+    }
+
+    /// Makes everything done so far true.
+    ///
+    /// # Errors
+    /// `OutcomeUnknown` when the connection was lost while committing.
+    pub async fn commit(self) -> Result<(), StoreError> {
+        self.tx.commit().await.map_err(|error| match StoreError::from(error) {
+            StoreError::Unavailable(text) => StoreError::OutcomeUnknown(text),
+            other => other,
+        })
+    }
+
+    pub(in crate::store) fn conn(&mut self) -> &mut PgConnection {
+        &mut self.tx
+    }
+}
