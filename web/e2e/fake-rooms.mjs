@@ -48,7 +48,17 @@ export class Rooms {
 
   create(title, stage, at = Date.now()) {
     const time = new Date(at).toISOString();
-    const conversation = { id: randomUUID(), title, stage, status: "open", channel: "web", entries: [], reads: new Map(), created_at: time, updated_at: time };
+    const conversation = {
+      id: randomUUID(),
+      title,
+      stage,
+      status: "open",
+      channel: "web",
+      entries: [],
+      reads: new Map(),
+      created_at: time,
+      updated_at: time,
+    };
     this.#conversations.set(conversation.id, conversation);
     this.#tellInbox(conversation);
     return conversation;
@@ -66,10 +76,23 @@ export class Rooms {
     const unread = entries.filter((it, index) => index + 1 > read && it.author.id !== actor.id).length;
     const online = this.members(conversation).some((it) => it.who.kind === "guest" && it.state === "online");
     return {
-      id, title, status, stage, channel, user_id: null, assigned_to: null, head: entries.length,
+      id,
+      title,
+      status,
+      stage,
+      channel,
+      user_id: null,
+      assigned_to: null,
+      head: entries.length,
       last_entry_at: last?.at ?? null,
-      ...(last && { last_entry: { kind: last.kind, audience: last.audience, author: last.author, preview, at: last.at } }),
-      read, unread, online, created_at, updated_at,
+      ...(last && {
+        last_entry: { kind: last.kind, audience: last.audience, author: last.author, preview, at: last.at },
+      }),
+      read,
+      unread,
+      online,
+      created_at,
+      updated_at,
     };
   }
 
@@ -87,13 +110,15 @@ export class Rooms {
   members(conversation) {
     const members = new Map();
     for (const session of this.#sessions) {
-      if (session.rooms?.has(conversation.id)) members.set(session.actor.id, { who: whoOf(session.actor), state: "online" });
+      if (session.rooms?.has(conversation.id))
+        members.set(session.actor.id, { who: whoOf(session.actor), state: "online" });
     }
     return [...members.values()];
   }
 
   view(conversation, actor) {
-    const seen = actor.kind === "guest" ? conversation.entries.filter((it) => it.audience === "everyone") : conversation.entries;
+    const seen =
+      actor.kind === "guest" ? conversation.entries.filter((it) => it.audience === "everyone") : conversation.entries;
     return seen.map((entry, index) => ({ seq: index + 1, entry }));
   }
 
@@ -104,7 +129,15 @@ export class Rooms {
       return { entry_id: known.id, seq, duplicate: true, ...(known.body.state && { state: known.body.state }) };
     }
     const audience = kind === "note" || kind === "share" ? "staff" : "everyone";
-    const entry = { id: randomUUID(), client_id: clientId, kind, audience, author: whoOf(author), at: new Date(at).toISOString(), body };
+    const entry = {
+      id: randomUUID(),
+      client_id: clientId,
+      kind,
+      audience,
+      author: whoOf(author),
+      at: new Date(at).toISOString(),
+      body,
+    };
     conversation.entries.push(entry);
     for (const session of this.#sessions) {
       if (!session.rooms?.has(conversation.id)) continue;
@@ -143,12 +176,29 @@ export class Rooms {
 
   // --- links -------------------------------------------------------------------------------------------------------
 
-  share(conversation, actor, { expiry_hours = 48, permissions = ["view", "respond"], label = null, seats = 5 }, at = Date.now()) {
+  share(
+    conversation,
+    actor,
+    { expiry_hours = 48, permissions = ["view", "respond"], label = null, seats = 5 },
+    at = Date.now(),
+  ) {
     const secret = `parlour_sh_${randomBytes(18).toString("base64url")}`;
     const share = {
-      id: randomUUID(), conversation_id: conversation.id, label, permissions, created_by: whoOf(actor),
-      created_at: new Date(at).toISOString(), expires_at: new Date(at + expiry_hours * 3_600_000).toISOString(), revoked_at: null,
-      status: "unopened", opens: 0, access_count: 0, blocked: 0, seats, seats_used: 0, last_accessed: null,
+      id: randomUUID(),
+      conversation_id: conversation.id,
+      label,
+      permissions,
+      created_by: whoOf(actor),
+      created_at: new Date(at).toISOString(),
+      expires_at: new Date(at + expiry_hours * 3_600_000).toISOString(),
+      revoked_at: null,
+      status: "unopened",
+      opens: 0,
+      access_count: 0,
+      blocked: 0,
+      seats,
+      seats_used: 0,
+      last_accessed: null,
     };
     this.#shares.set(share.id, share);
     this.#secrets.set(secret, share);
@@ -189,8 +239,13 @@ export class Rooms {
     share.last_accessed = new Date().toISOString();
     this.#tellShare(share);
     return {
-      guest_token: this.token(guest), expires_in: this.#life / 1000, device_key: key, conversation_id: share.conversation_id,
-      permissions: share.permissions, name: guest.name, organization: this.organization,
+      guest_token: this.token(guest),
+      expires_in: this.#life / 1000,
+      device_key: key,
+      conversation_id: share.conversation_id,
+      permissions: share.permissions,
+      name: guest.name,
+      organization: this.organization,
     };
   }
 
@@ -198,9 +253,19 @@ export class Rooms {
     const share = this.#shares.get(id) ?? fail("NOT_FOUND", 404);
     Object.assign(share, change);
     for (const session of this.#sessions) {
-      if (session.actor?.share === share) session.say({ type: "permission", conversation: share.conversation_id, permissions: rightsOf(share.permissions) });
+      if (session.actor?.share === share)
+        session.say({
+          type: "permission",
+          conversation: share.conversation_id,
+          permissions: rightsOf(share.permissions),
+        });
     }
-    this.#event(share, actor, { action: "changed", label: share.label, permissions: share.permissions, expires_at: share.expires_at });
+    this.#event(share, actor, {
+      action: "changed",
+      label: share.label,
+      permissions: share.permissions,
+      expires_at: share.expires_at,
+    });
     this.#tellShare(share);
     return share;
   }
@@ -221,7 +286,8 @@ export class Rooms {
 
   #tellShare(share) {
     for (const session of this.#sessions) {
-      if (session.actor?.kind === "staff" && session.rooms.has(share.conversation_id)) session.say({ type: "share", conversation: share.conversation_id, share });
+      if (session.actor?.kind === "staff" && session.rooms.has(share.conversation_id))
+        session.say({ type: "share", conversation: share.conversation_id, share });
     }
   }
 
@@ -238,7 +304,15 @@ export class Rooms {
         session.say({ id: command.id, ok: this[`do_${command.type}`](session, command) ?? {} });
       } catch (error) {
         if (!error.code) console.error(error);
-        session.say({ id: command.id, error: { code: error.code ?? "INTERNAL", message: String(error.message), retryable: false, details: error.details ?? {} } });
+        session.say({
+          id: command.id,
+          error: {
+            code: error.code ?? "INTERNAL",
+            message: String(error.message),
+            retryable: false,
+            details: error.details ?? {},
+          },
+        });
       }
     });
     socket.on("close", () => {
@@ -252,7 +326,8 @@ export class Rooms {
 
   #presence(id, session, state) {
     const conversation = this.get(id);
-    if ([...this.#sessions].some((it) => it !== session && it.actor?.id === session.actor.id && it.rooms.has(id))) return;
+    if ([...this.#sessions].some((it) => it !== session && it.actor?.id === session.actor.id && it.rooms.has(id)))
+      return;
     this.#others(id, session, { type: "presence", conversation: id, who: whoOf(session.actor), state });
     this.#tellInbox(conversation);
   }
@@ -274,7 +349,8 @@ export class Rooms {
   }
 
   do_refresh(session, { token }) {
-    if (session.actor.kind === "guest") return { expires_in_ms: this.#live(session), guest_token: this.token(session.actor) };
+    if (session.actor.kind === "guest")
+      return { expires_in_ms: this.#live(session), guest_token: this.token(session.actor) };
     if (!this.actor(token)) fail("UNAUTHENTICATED", 401);
     return { expires_in_ms: this.#live(session) };
   }
@@ -287,12 +363,18 @@ export class Rooms {
     session.rooms.add(id);
     if (came) this.#presence(id, session, "online");
     const { title, status, stage } = conversation;
-    const receipts = [...conversation.reads.values()].map((it) => this.#receiptFor(it, conversation, session.actor)).filter((it) => it.who.id !== session.actor.id);
+    const receipts = [...conversation.reads.values()]
+      .map((it) => this.#receiptFor(it, conversation, session.actor))
+      .filter((it) => it.who.id !== session.actor.id);
     return {
-      resumed: Boolean(since), position: { epoch: 1, seq: all.length }, entries: since ? all.slice(since.seq) : all.slice(-50), has_more: false,
+      resumed: Boolean(since),
+      position: { epoch: 1, seq: all.length },
+      entries: since ? all.slice(since.seq) : all.slice(-50),
+      has_more: false,
       conversation: { id, title, status, stage },
       permissions: session.actor.kind === "guest" ? rightsOf(session.actor.share.permissions) : STAFF_RIGHTS,
-      members: this.members(conversation), receipts,
+      members: this.members(conversation),
+      receipts,
     };
   }
 
@@ -318,7 +400,13 @@ export class Rooms {
   }
 
   do_typing(session, { conversation, active }) {
-    this.#others(conversation, session, { type: "typing", conversation, who: whoOf(session.actor), active, expires_ms: 6000 });
+    this.#others(conversation, session, {
+      type: "typing",
+      conversation,
+      who: whoOf(session.actor),
+      active,
+      expires_ms: 6000,
+    });
   }
 
   do_presence(_session, { conversation }) {
@@ -338,10 +426,15 @@ export class Rooms {
   do_read(session, { conversation: id, received = 0, read = 0 }) {
     const conversation = this.get(id);
     const before = conversation.reads.get(session.actor.id) ?? { received: 0, read: 0 };
-    const now = { actor: session.actor, received: Math.max(before.received, received, read), read: Math.max(before.read, read) };
+    const now = {
+      actor: session.actor,
+      received: Math.max(before.received, received, read),
+      read: Math.max(before.read, read),
+    };
     conversation.reads.set(session.actor.id, now);
     for (const it of this.#sessions) {
-      if (it.rooms.has(id) && it.actor.id !== session.actor.id) it.say({ type: "receipt", conversation: id, ...this.#receiptFor(now, conversation, it.actor) });
+      if (it.rooms.has(id) && it.actor.id !== session.actor.id)
+        it.say({ type: "receipt", conversation: id, ...this.#receiptFor(now, conversation, it.actor) });
     }
     if (session.actor.kind === "staff") this.#tellInbox(conversation);
     return { received: now.received, read: now.read };
@@ -351,7 +444,9 @@ export class Rooms {
   #receiptFor({ actor, received, read }, conversation, hearer) {
     const own = this.view(conversation, actor);
     const theirs = this.view(conversation, hearer);
-    const map = (seq) => theirs.filter((it) => conversation.entries.indexOf(it.entry) <= conversation.entries.indexOf(own[seq - 1]?.entry)).length;
+    const map = (seq) =>
+      theirs.filter((it) => conversation.entries.indexOf(it.entry) <= conversation.entries.indexOf(own[seq - 1]?.entry))
+        .length;
     return { who: whoOf(actor), received: map(received), read: map(read) };
   }
 }

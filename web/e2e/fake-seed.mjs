@@ -7,9 +7,33 @@ export const FLIGHTS = {
   subtitle: "Fri 12 March, return Mon 22 March · 2 travellers",
   note: "Prices in EUR for 2 travellers, taxes included. Held until Fri 20 November, 18:00 in Mauritius.",
   options: [
-    option("af", "Air France", "AF 470, direct", 146200, "731.00 each", ["18:55", "09:25", "11 h 30"], ["23 kg bag and cabin bag each", "Return AF 473, Mon 22 Mar, 22:35", "Refundable for EUR 150.00"]),
-    option("mk", "Air Mauritius", "MK 015, direct", 128400, "642.00 each", ["16:40", "07:05", "11 h 25"], ["23 kg bag and cabin bag each", "Return MK 014, Mon 22 Mar, 22:20", "Changes for EUR 90.00 each"]),
-    option("ek", "Emirates", "EK 074, EK 703 via Dubai", 111800, "559.00 each", ["21:55", "16:40", "15 h 45"], ["30 kg bag and cabin bag each", "Return EK 702, EK 073, Mon 22 Mar", "No changes, no refund"]),
+    option(
+      "af",
+      "Air France",
+      "AF 470, direct",
+      146200,
+      "731.00 each",
+      ["18:55", "09:25", "11 h 30"],
+      ["23 kg bag and cabin bag each", "Return AF 473, Mon 22 Mar, 22:35", "Refundable for EUR 150.00"],
+    ),
+    option(
+      "mk",
+      "Air Mauritius",
+      "MK 015, direct",
+      128400,
+      "642.00 each",
+      ["16:40", "07:05", "11 h 25"],
+      ["23 kg bag and cabin bag each", "Return MK 014, Mon 22 Mar, 22:20", "Changes for EUR 90.00 each"],
+    ),
+    option(
+      "ek",
+      "Emirates",
+      "EK 074, EK 703 via Dubai",
+      111800,
+      "559.00 each",
+      ["21:55", "16:40", "15 h 45"],
+      ["30 kg bag and cabin bag each", "Return EK 702, EK 073, Mon 22 Mar", "No changes, no refund"],
+    ),
   ],
 };
 
@@ -40,11 +64,24 @@ export function seed(rooms, empty) {
     const at = now - minutes * 60_000;
     const conversation = rooms.create(title, stage, at);
     const ours = ["Ruth Okafor", "Sophie & Mark Wilkes"].includes(title);
-    rooms.write(conversation, ours ? amira : { kind: "guest", id: randomUUID(), name: title }, "message", { text }, randomUUID(), at);
+    rooms.write(
+      conversation,
+      ours ? amira : { kind: "guest", id: randomUUID(), name: title },
+      "message",
+      { text },
+      randomUUID(),
+      at,
+    );
     if (minutes > 200) conversation.reads.set(amira.id, { actor: amira, received: 1, read: 1 });
   }
+  if (empty) return { conversation: { id: "" }, secret: "" };
   const conversation = rooms.create("Maria Fernandes", "quoted");
-  const share = rooms.share(conversation, amira, { label: "Maria’s phone", seats: 3, permissions: ["view", "respond", "select_options"] }, now - 7 * 3_600_000);
+  const share = rooms.share(
+    conversation,
+    amira,
+    { label: "Maria’s phone", seats: 3, permissions: ["view", "respond", "select_options"] },
+    now - 7 * 3_600_000,
+  );
   const maria = { kind: "guest", id: randomUUID(), name: "Maria" };
   let at = now - 25 * 60_000;
   const say = (author, kind, text) => {

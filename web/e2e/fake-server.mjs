@@ -14,7 +14,12 @@ const life = Number(process.env.PARLOUR_FAKE_TOKEN_SECONDS ?? 20);
 const port = Number(process.env.PARLOUR_FAKE_PORT ?? 0);
 const CSP =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self' wss:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
-const TYPES = { ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".html": "text/html; charset=utf-8" };
+const TYPES = {
+  ".js": "text/javascript",
+  ".css": "text/css",
+  ".svg": "image/svg+xml",
+  ".html": "text/html; charset=utf-8",
+};
 const rooms = new Rooms(life);
 const password = "parlour-demo";
 const sessions = new Map(); // refresh cookie → staff
@@ -27,7 +32,10 @@ const server = createServer(async (request, response) => {
   } catch (error) {
     const { code = "INTERNAL", status = 500, details = {} } = error;
     if (status === 500) console.error(error);
-    json(response, status, { success: false, error: { code, message: code, details, request_id: "fake", retryable: status >= 500 } });
+    json(response, status, {
+      success: false,
+      error: { code, message: code, details, request_id: "fake", retryable: status >= 500 },
+    });
   }
 });
 
@@ -49,7 +57,8 @@ async function page(response, path) {
     return;
   }
   const share = rooms.shareByToken(path.slice(3));
-  const state = !share || share.revoked_at ? "unknown" : Date.parse(share.expires_at) <= Date.now() ? "expired" : "live";
+  const state =
+    !share || share.revoked_at ? "unknown" : Date.parse(share.expires_at) <= Date.now() ? "expired" : "live";
   const known = state !== "unknown";
   const facts = {
     state,
@@ -85,48 +94,109 @@ function loggedIn(response, staff) {
   const cookie = randomUUID();
   sessions.set(cookie, staff);
   const data = { access_token: rooms.token(staff), refresh_token: null, expires_in: life };
-  ok(response, data, 200, undefined, { "set-cookie": `parlour_refresh=${cookie}; HttpOnly; SameSite=Strict; Path=/api/v1/auth` });
+  ok(response, data, 200, undefined, {
+    "set-cookie": `parlour_refresh=${cookie}; HttpOnly; SameSite=Strict; Path=/api/v1/auth`,
+  });
 }
 
 /** Routes: method, pattern, handler(response, match, body, actor, url, key). `open` needs no token. */
 const routes = [
-  ["POST", /^\/auth\/login$/, "open", (response, _, body) => {
-    const staff = rooms.staff.find((it) => it.email === body.email);
-    if (!staff || body.password !== password) fail("UNAUTHENTICATED", 401);
-    loggedIn(response, staff);
-  }],
-  ["POST", /^\/auth\/refresh$/, "open", (response, _match, _body, _actor, _url, _key, request) => {
-    const cookie = /parlour_refresh=([^;]+)/.exec(request.headers.cookie ?? "")?.[1];
-    const staff = sessions.get(cookie);
-    if (!staff) fail("UNAUTHENTICATED", 401);
-    sessions.delete(cookie);
-    loggedIn(response, staff);
-  }],
+  [
+    "POST",
+    /^\/auth\/login$/,
+    "open",
+    (response, _, body) => {
+      const staff = rooms.staff.find((it) => it.email === body.email);
+      if (!staff || body.password !== password) fail("UNAUTHENTICATED", 401);
+      loggedIn(response, staff);
+    },
+  ],
+  [
+    "POST",
+    /^\/auth\/refresh$/,
+    "open",
+    (response, _match, _body, _actor, _url, _key, request) => {
+      const cookie = /parlour_refresh=([^;]+)/.exec(request.headers.cookie ?? "")?.[1];
+      const staff = sessions.get(cookie);
+      if (!staff) fail("UNAUTHENTICATED", 401);
+      sessions.delete(cookie);
+      loggedIn(response, staff);
+    },
+  ],
   ["POST", /^\/auth\/logout$/, "staff", (response) => ok(response, null)],
-  ["GET", /^\/me$/, "staff", (response, _, __, actor) =>
-    ok(response, { user: { id: actor.id, email: actor.email, name: actor.name }, role: "admin", permissions: [], organization: { id: "o1", name: rooms.organization.name, slug: "lagon", role: "admin" } })],
-  ["GET", /^\/conversations$/, "staff", (response, _, __, actor, url) => {
-    const { rows, total } = rooms.list(actor, url.searchParams);
-    ok(response, rows, 200, { page: 1, limit: 50, total, pages: 1 });
-  }],
-  ["POST", /^\/conversations$/, "staff", (response, _, body, actor) => ok(response, rooms.row(rooms.create(body.title, "lead"), actor), 201)],
-  ["GET", /^\/conversations\/([^/]+)$/, "staff", (response, [, id], _, actor) => ok(response, rooms.row(rooms.get(id), actor))],
-  ["POST", /^\/conversations\/([^/]+)\/entries$/, "staff", (response, [, id], body, actor, _url, key) =>
-    ok(response, rooms.write(rooms.get(id), actor, body.kind, { text: body.text }, key), 201)],
-  ["POST", /^\/conversations\/([^/]+)\/cards$/, "staff", (response, [, id], body, actor, _url, key) =>
-    ok(response, rooms.card(rooms.get(id), actor, body, key), 201)],
-  ["POST", /^\/conversations\/([^/]+)\/share$/, "staff", (response, [, id], body, actor) => {
-    const { secret, share } = rooms.share(rooms.get(id), actor, body);
-    ok(response, { url: `http://127.0.0.1:${server.address().port}/s/${secret}`, session_token: secret, share }, 201);
-  }],
+  [
+    "GET",
+    /^\/me$/,
+    "staff",
+    (response, _, __, actor) =>
+      ok(response, {
+        user: { id: actor.id, email: actor.email, name: actor.name },
+        role: "admin",
+        permissions: [],
+        organization: { id: "o1", name: rooms.organization.name, slug: "lagon", role: "admin" },
+      }),
+  ],
+  [
+    "GET",
+    /^\/conversations$/,
+    "staff",
+    (response, _, __, actor, url) => {
+      const { rows, total } = rooms.list(actor, url.searchParams);
+      ok(response, rows, 200, { page: 1, limit: 50, total, pages: 1 });
+    },
+  ],
+  [
+    "POST",
+    /^\/conversations$/,
+    "staff",
+    (response, _, body, actor) => ok(response, rooms.row(rooms.create(body.title, "lead"), actor), 201),
+  ],
+  [
+    "GET",
+    /^\/conversations\/([^/]+)$/,
+    "staff",
+    (response, [, id], _, actor) => ok(response, rooms.row(rooms.get(id), actor)),
+  ],
+  [
+    "POST",
+    /^\/conversations\/([^/]+)\/entries$/,
+    "staff",
+    (response, [, id], body, actor, _url, key) =>
+      ok(response, rooms.write(rooms.get(id), actor, body.kind, { text: body.text }, key), 201),
+  ],
+  [
+    "POST",
+    /^\/conversations\/([^/]+)\/cards$/,
+    "staff",
+    (response, [, id], body, actor, _url, key) => ok(response, rooms.card(rooms.get(id), actor, body, key), 201),
+  ],
+  [
+    "POST",
+    /^\/conversations\/([^/]+)\/share$/,
+    "staff",
+    (response, [, id], body, actor) => {
+      const { secret, share } = rooms.share(rooms.get(id), actor, body);
+      ok(response, { url: `http://127.0.0.1:${server.address().port}/s/${secret}`, session_token: secret, share }, 201);
+    },
+  ],
   ["GET", /^\/conversations\/([^/]+)\/shares$/, "staff", (response, [, id]) => ok(response, rooms.sharesOf(id))],
-  ["PATCH", /^\/shares\/([^/]+)$/, "staff", (response, [, id], body, actor) => ok(response, rooms.changeShare(id, body, actor))],
+  [
+    "PATCH",
+    /^\/shares\/([^/]+)$/,
+    "staff",
+    (response, [, id], body, actor) => ok(response, rooms.changeShare(id, body, actor)),
+  ],
   ["DELETE", /^\/shares\/([^/]+)$/, "staff", (response, [, id], _, actor) => ok(response, rooms.revoke(id, actor))],
   ["POST", /^\/shares\/claim$/, "open", (response, _, body) => ok(response, rooms.claim(body))],
-  ["POST", /^\/shares\/open$/, "open", (response, _, body) => {
-    rooms.opened(body.token);
-    ok(response, {});
-  }],
+  [
+    "POST",
+    /^\/shares\/open$/,
+    "open",
+    (response, _, body) => {
+      rooms.opened(body.token);
+      ok(response, {});
+    },
+  ],
 ];
 
 async function api(request, response, url) {
@@ -152,12 +222,14 @@ server.listen(port, "127.0.0.1", () => {
   const { conversation, secret } = seed(rooms, process.env.PARLOUR_FAKE_EMPTY === "1");
   console.log(
     JSON.stringify({
-      url: base,
+      http_url: base,
+      ws_url: `${base.replace("http", "ws")}/api/v1/ws`,
+      organization_id: "o1",
       console_url: `${base}/console`,
       share_url: `${base}/s/${secret}`,
       api_key: rooms.service.key,
       conversation_id: conversation.id,
-      staff: { email: rooms.staff[0].email, password },
+      staff: rooms.staff.map(({ email }) => ({ email, password })),
     }),
   );
 });

@@ -18,7 +18,11 @@ function files(folder) {
 }
 
 try {
-  execFileSync(join(root, "node_modules/.bin/vite"), ["build", "--outDir", fresh, "--emptyOutDir", "--logLevel", "error"], { cwd: root, stdio: "inherit" });
+  execFileSync(
+    join(root, "node_modules/.bin/vite"),
+    ["build", "--outDir", fresh, "--emptyOutDir", "--logLevel", "error"],
+    { cwd: root, stdio: "inherit" },
+  );
   const dist = join(root, "dist");
   const all = [...new Set([...files(dist), ...files(fresh)])];
   const read = (folder, name) => {
@@ -31,7 +35,9 @@ try {
   const different = all.filter((name) => !read(dist, name).equals(read(fresh, name)));
   if (readFileSync(join(dist, ".sources"), "utf8").trim() !== digest()) different.push(".sources");
   if (different.length > 0) {
-    console.error(`web/dist is not what the sources say:\n  ${different.join("\n  ")}\nRun \`npm run build\` and commit the result.`);
+    console.error(
+      `web/dist is not what the sources say:\n  ${different.join("\n  ")}\nRun \`npm run build\` and commit the result.`,
+    );
     process.exitCode = 1;
   } else console.log("web/dist is what the sources say");
 } finally {

@@ -7,7 +7,15 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const FILES = ["console.html", "page.html", "vite.config.ts", "tsconfig.base.json", "tsconfig.json", "package.json", "package-lock.json"];
+const FILES = [
+  "console.html",
+  "page.html",
+  "vite.config.ts",
+  "tsconfig.base.json",
+  "tsconfig.json",
+  "package.json",
+  "package-lock.json",
+];
 const FOLDERS = ["client/src", "common", "console/src", "page/src"];
 
 const sha = (bytes) => createHash("sha256").update(bytes).digest("hex");

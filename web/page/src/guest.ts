@@ -1,7 +1,7 @@
 // One guest on one link: entering, staying, and being told that it ended. The state of the page, as signals.
 // It must never claim before the person asks for it (or did so earlier on this device), and keeps tokens in memory only.
 // Network code is the SDK's; drawing is app.tsx and below.
-import { signal } from "@preact/signals";
+
 import {
   Api,
   asParlourError,
@@ -14,6 +14,7 @@ import {
   type Positioned,
   type Room,
 } from "@parlour/client";
+import { signal } from "@preact/signals";
 import { announce } from "../../common/announce.ts";
 import { socketUrl } from "../../common/socket-url.ts";
 import { KEYS, recall, remember } from "../../common/storage.ts";

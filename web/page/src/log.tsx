@@ -31,7 +31,11 @@ export function Log({ guest, room }: Props) {
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard */}
       <div class="log" ref={log} role="log" aria-live="off" aria-label={S.messages} tabIndex={0}>
         {!room.complete && first > 1 && (
-          <button type="button" class="btn plain" onClick={() => void guest.client?.older(room.id).catch(() => undefined)}>
+          <button
+            type="button"
+            class="btn plain"
+            onClick={() => void guest.client?.older(room.id).catch(() => undefined)}
+          >
             {S.older}
           </button>
         )}

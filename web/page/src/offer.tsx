@@ -135,7 +135,9 @@ function Choice({ line, guest, room }: Props) {
   const replaced = reading.latest > card.version;
   const may = room.permissions.includes("select");
   const online = guest.line.value === "connected";
-  const busy = room.pending.some((it) => it.command.type === "select" && it.command.card === card.id && it.state !== "failed");
+  const busy = room.pending.some(
+    (it) => it.command.type === "select" && it.command.card === card.id && it.state !== "failed",
+  );
   const option = card.options.find((it) => it.id === chosen);
 
   const choose = async () => {

@@ -17,7 +17,8 @@ export const S = {
   namePlaceholder: "So that we know who writes",
   enter: "Enter",
   entering: "Entering",
-  seatsFull: "This link is already used on as many devices as it allows. Open it on one of those, or ask us for a new link.",
+  seatsFull:
+    "This link is already used on as many devices as it allows. Open it on one of those, or ask us for a new link.",
   tooFast: "Too many attempts. Please wait a moment, then try again.",
   noConnection: "We could not reach the server. Check your connection and try again.",
 
@@ -33,7 +34,11 @@ export const S = {
   email: "E-mail",
   contact: "Call or write to us",
 
-  ends: (at: string, now: number): [string, string, string] => ["This link ends ", comingWhen(at, now), `, ${zoneName()}`],
+  ends: (at: string, now: number): [string, string, string] => [
+    "This link ends ",
+    comingWhen(at, now),
+    `, ${zoneName()}`,
+  ],
   endsSoon: (ms: number): [string, string, string] => ["This link ends in ", span(ms), ""],
   offline: "You are offline",
   offlineWords: "What you write is kept and goes out, in order, as soon as you are back.",
@@ -85,7 +90,8 @@ export const S = {
   choseAt: (at: string) => `${at} ${zoneName()}`,
   others: (count: number) => (count === 1 ? "The other option" : `The ${count} other options`),
   replaced: "A newer version of this offer is further down.",
-  conflictChosen: (name: string, label: string) => `${firstName(name)} was a moment faster: ${label} is chosen. If that does not suit you, write to us.`,
+  conflictChosen: (name: string, label: string) =>
+    `${firstName(name)} was a moment faster: ${label} is chosen. If that does not suit you, write to us.`,
   conflictChanged: "This offer changed while you were choosing. Nothing was chosen; please look at it again.",
   choiceFailed: "Your choice was not sent. Please try again.",
   seen: (name: string) => `${firstName(name)} has seen your choice`,
