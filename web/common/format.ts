@@ -91,5 +91,9 @@ export function initials(name: string): string {
   return letters.join("").toLocaleUpperCase(LOCALE);
 }
 
+/** What somebody is called in passing: "Maria" of "Maria Fernandes"; a service keeps its whole name. */
+export const callName = (who: { kind: string; name: string }): string =>
+  who.kind === "service" ? who.name : firstName(who.name);
+
 /** "Maria" of "Maria Fernandes". */
 export const firstName = (name: string): string => name.split(" ")[0] ?? name;

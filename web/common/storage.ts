@@ -2,6 +2,8 @@
 // It must never hold an access token. Keys are listed here, so that one place tells what a browser keeps.
 
 export const KEYS = {
+  /** "1" while a sign-in may still be alive in the cookie: asking without it only makes noise. */
+  session: "parlour.session",
   theme: "parlour.theme",
   draft: (conversation: string) => `parlour.draft.${conversation}`,
   device: (link: string) => `parlour.device.${link}`,

@@ -19,6 +19,7 @@ interface Props {
 const draftKey = (room: Room, mode: Mode) => KEYS.draft(mode === "note" ? `${room.id}.note` : room.id);
 
 export function Composer({ desk, room, to }: Props) {
+  desk.tick.value; // follow the room
   const [mode, setMode] = useState<Mode>("reply");
   const [text, setText] = useState(() => recall(draftKey(room, "reply")) ?? "");
   const field = useRef<HTMLTextAreaElement>(null);

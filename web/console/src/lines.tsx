@@ -2,7 +2,7 @@
 // A note is no bubble and must never look like one; an automated message is outlined and says so; an event is one quiet line.
 import type { Receipt, Room } from "@parlour/client";
 import type { ComponentChildren } from "preact";
-import { dayName, time } from "../../common/format.ts";
+import { callName, dayName, time } from "../../common/format.ts";
 import { Alert, Check, Checks, Clock, Eye, Links, Lock, Stop } from "../../common/icon.tsx";
 import type { Bubble, Line } from "../../common/transcript.ts";
 import { Avatar } from "./bits.tsx";
@@ -94,7 +94,7 @@ function Group({ line, desk, room }: Props & { line: LineOf<"group"> }) {
         {mine && !system && last && <Fate bubble={last} desk={desk} room={room} />}
         {system && <span class="auto">{S.automated}</span>}
         {mine && <time dateTime={first?.at}>{time(first?.at ?? 0)}</time>}
-        <b>{author.name}</b>
+        <b>{callName(author)}</b>
         {!mine && <time dateTime={first?.at}>{time(first?.at ?? 0)}</time>}
       </div>
       <Avatar name={author.name} kind={author.kind} size="sm" />
@@ -163,7 +163,7 @@ function Note({ line, desk, room }: Props & { line: LineOf<"note"> }) {
         <header>
           <b>{S.note}</b>
           <span>
-            {author.name} · <time dateTime={bubble.at}>{time(bubble.at)}</time>
+            {callName(author)} · <time dateTime={bubble.at}>{time(bubble.at)}</time>
           </span>
         </header>
         <p>{bubble.text}</p>

@@ -4,6 +4,7 @@
 
 import { Api, asParlourError, type Me, type Tokens } from "@parlour/client";
 import { signal } from "@preact/signals";
+import { KEYS, recall, remember } from "../../common/storage.ts";
 
 const MARGIN = 5000;
 /** Endings of a session: nothing but a new sign-in helps. */
@@ -20,12 +21,17 @@ export class Session {
 
   /** On load: the cookie may still be good. */
   async restore(): Promise<void> {
+    if (recall(KEYS.session) === null) {
+      this.state.value = "out";
+      return;
+    }
     try {
       await this.token(true);
       await this.#enter();
     } catch (reason) {
       const error = asParlourError(reason);
-      if (!OVER.includes(error.code)) this.problem.value = error.code;
+      if (OVER.includes(error.code)) remember(KEYS.session, "");
+      else this.problem.value = error.code;
       this.state.value = "out";
     }
   }
@@ -44,6 +50,7 @@ export class Session {
     this.#token = "";
     this.#ends = 0;
     this.me.value = null;
+    remember(KEYS.session, "");
     this.state.value = "out";
   }
 
@@ -71,6 +78,7 @@ export class Session {
   async #enter(): Promise<void> {
     this.me.value = await this.api.me();
     this.problem.value = null;
+    remember(KEYS.session, "1");
     this.state.value = "in";
   }
 }

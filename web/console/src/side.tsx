@@ -47,7 +47,7 @@ export function Side({ desk, onLinks }: { desk: Desk; onLinks(): void }) {
         </h3>
         {currentLink(shares) ? <LinkStatus share={currentLink(shares) as Share} /> : <p class="q">{S.noLink}</p>}
       </section>
-      {room && <People room={room} />}
+      {room && <People desk={desk} room={room} />}
     </aside>
   );
 }
@@ -116,7 +116,8 @@ function Permission({ name }: { name: string }) {
   );
 }
 
-function People({ room }: { room: Room }) {
+function People({ desk, room }: { desk: Desk; room: Room }) {
+  desk.tick.value; // follow the room
   const here = room.members.filter((it) => it.state === "online");
   return (
     <section>

@@ -57,6 +57,7 @@ interface HeadProps {
 }
 
 function Head({ desk, room, title, onShare }: HeadProps) {
+  desk.tick.value; // follow the room
   const here = room.members.filter((it) => it.state === "online");
   const guests = here.filter((it) => it.who.kind === "guest").map((it) => it.who.name);
   const me = desk.client.me?.id;
@@ -118,6 +119,7 @@ function Connection({ desk }: { desk: Desk }) {
 }
 
 function Log({ desk, room }: { desk: Desk; room: Room }) {
+  desk.tick.value; // follow the room: it changes in place
   const log = useRef<HTMLDivElement>(null);
   const first = room.entries[0]?.seq ?? 0;
   const follow = useFollow(log, first, room.last, room.pending.length);

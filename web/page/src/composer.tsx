@@ -17,6 +17,7 @@ interface Props {
 }
 
 export function Composer({ guest, room, to }: Props) {
+  guest.tick.value; // follow the room
   const [text, setText] = useState(() => recall(KEYS.draft(room.id)) ?? "");
   const field = useRef<HTMLTextAreaElement>(null);
   useEffect(() => grow(field.current), [text]);

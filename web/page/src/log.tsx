@@ -3,7 +3,7 @@
 import type { Receipt, Room } from "@parlour/client";
 import { useEffect, useRef } from "preact/hooks";
 import { useFollow } from "../../common/follow.ts";
-import { dayName, time } from "../../common/format.ts";
+import { callName, dayName, time } from "../../common/format.ts";
 import { Alert, Check, Checks, Clock, Down } from "../../common/icon.tsx";
 import { type Bubble, type Line, transcript } from "../../common/transcript.ts";
 import type { Guest } from "./guest.ts";
@@ -16,6 +16,7 @@ interface Props {
 }
 
 export function Log({ guest, room }: Props) {
+  guest.tick.value; // follow the room: it changes in place
   const log = useRef<HTMLDivElement>(null);
   const first = room.entries[0]?.seq ?? 0;
   const follow = useFollow(log, first, room.last, room.pending.length);
@@ -113,7 +114,7 @@ function Group({ line, guest, room }: Props & { line: Extract<Line, { kind: "gro
     <div class={mine ? "mine" : author.kind === "service" ? "theirs bot" : "theirs"}>
       {!mine && (
         <p class="who">
-          <b>{author.name}</b>
+          <b>{callName(author)}</b>
           {author.kind === "service" && <span class="auto">{S.automated}</span>}
           <time dateTime={bubbles[0]?.at}>{time(bubbles[0]?.at ?? 0)}</time>
         </p>

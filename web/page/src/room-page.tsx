@@ -1,6 +1,7 @@
 // The room as a guest sees it: whose it is, how long it lasts, the log, and where to write.
 // It decides nothing about entries (log.tsx) or cards (offer.tsx). Rights change while it is open and are read anew at every draw.
 import { useEffect, useRef, useState } from "preact/hooks";
+import { firstName } from "../../common/format.ts";
 import { Call, Clock, Mail, WifiOff } from "../../common/icon.tsx";
 import { Composer } from "./composer.tsx";
 import type { Organization } from "./facts.ts";
@@ -39,7 +40,7 @@ export function RoomPage({ guest }: { guest: Guest }) {
       </header>
       <Strip guest={guest} />
       <Log guest={guest} room={room} />
-      <Composer guest={guest} room={room} to={here[0] ?? organization?.name ?? ""} />
+      <Composer guest={guest} room={room} to={here[0] ? firstName(here[0]) : (organization?.name ?? "")} />
     </div>
   );
 }
