@@ -249,7 +249,7 @@ function Row({ row, desk, now, current }: RowProps) {
           {unread > 0 && (
             <span class="badge">
               {unread}
-              <span class="vh"> {S.unread}</span>
+              <span class="vh"> {S.unreadWord}</span>
             </span>
           )}
         </div>

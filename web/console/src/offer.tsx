@@ -87,14 +87,16 @@ function Option({ option, chosen }: { option: CardOption; chosen: boolean }) {
               {route.day_offset ? <span class="two"> +{route.day_offset}</span> : null}
             </bdi>
             <div class="two ell">
-              {route.from} to {route.to} · {route.duration}
+              {route.duration} · {route.from} to {route.to}
             </div>
           </>
         )}
       </div>
       <div class="fact">
         <div class="ell">{facts?.[0]}</div>
-        <div class="two ell">{facts?.slice(1).join(" · ")}</div>
+        <div class="two ell" title={facts?.slice(1).join(" · ")}>
+          {facts?.slice(1).join(" · ")}
+        </div>
       </div>
       <div class="price">
         {price && (

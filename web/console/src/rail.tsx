@@ -30,7 +30,7 @@ export function Rail({ desk }: { desk: Desk }) {
         {unread > 0 && (
           <span class="badge">
             {unread > 99 ? "99+" : unread}
-            <span class="vh"> {S.unread}</span>
+            <span class="vh"> {S.unreadWord}</span>
           </span>
         )}
       </a>

@@ -44,7 +44,7 @@ export const S = {
   unread: "Unread",
   newestFirst: "Latest first; change to longest waiting first",
   oldestFirst: "Longest waiting first; change to latest first",
-  unreadCount: (count: number) => `${count} unread`,
+  unreadWord: "unread",
   online: "online",
   you: "You",
   nothingHere: "No conversation matches. Take a filter away.",

@@ -25,7 +25,7 @@ export const S = {
   endedTitle: "This link has ended",
   endedLead: (until: string | null) =>
     `${until ? `It was open until ${fullStamp(until)} ${zoneName()}. ` : ""}Nothing is lost: we keep your messages and your choices.`,
-  revokedLead: "It was closed by the people who sent it. Nothing is lost: they keep your messages and your choices.",
+  revokedLead: "We closed it before its time. Nothing is lost: we keep your messages and your choices.",
   askAgain: "Ask us for a new link, the way you like best:",
   askWhoSent: "Ask the person who sent it for a new link.",
   unknownTitle: "This link does not work",
