@@ -4,5 +4,9 @@
 //! `domain` decides, pure; `store` and `devdb` touch the outside; `auth`, `hub` and `commands` serve;
 //! `http` and `ws` translate; `app`, `cli`, `config`, `lifecycle` and `telemetry` assemble.
 
+pub mod auth;
+pub mod commands;
+pub mod devdb;
 pub mod domain;
+pub mod hub;
 pub mod store;

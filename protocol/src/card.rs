@@ -22,6 +22,7 @@ pub struct Card {
 
 /// What a card offers: the part its author writes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Offer {
     /// Which kind of offer.
     pub kind: CardKind,

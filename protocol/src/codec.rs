@@ -13,6 +13,9 @@ use crate::error::{ErrorBody, ErrorCode};
 use crate::limits::INTEGER_MAX;
 use crate::scan;
 
+/// Longest part of a decoder's sentence that goes back to the caller.
+const MESSAGE_CHARS_MAX: usize = 200;
+
 /// How a session writes its messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Codec {
@@ -67,7 +70,8 @@ impl Codec {
     /// Reads a command.
     ///
     /// # Errors
-    /// `MALFORMED` when the bytes are no message, break a limit of [`crate::limits`], or name an unknown command or field.
+    /// `MALFORMED` when the bytes are no message, break a limit of [`crate::limits`], or name an unknown command or field. An
+    /// unknown or missing field is named in `details.field`. Of a key that is given twice, the last counts.
     pub fn decode_command(self, bytes: &[u8]) -> Result<Numbered, DecodeError> {
         let mut message = self.decode_map(bytes).map_err(|error| DecodeError { id: None, error })?;
         let id = take_id(&mut message).map_err(|error| DecodeError { id: None, error })?;
@@ -129,12 +133,19 @@ fn read_command(message: Map<String, Value>) -> Result<Command, ErrorBody> {
     }
     serde_json::from_value(Value::Object(message)).map_err(|error| {
         let text = error.to_string();
-        let body = malformed(&*text);
-        match text.split('`').nth(1) {
-            Some(field) => body.with("field", field),
+        // Names and values in the text are the caller's: never answer with more than a line of them.
+        let body = malformed(text.chars().take(MESSAGE_CHARS_MAX).collect::<String>());
+        match named_field(&text) {
+            Some(field) => body.with("field", field.chars().take(MESSAGE_CHARS_MAX).collect::<String>()),
             None => body,
         }
     })
+}
+
+/// The field that is missing or unknown. Other errors quote values, which are no field's name.
+fn named_field(text: &str) -> Option<&str> {
+    let rest = text.strip_prefix("missing field `").or_else(|| text.strip_prefix("unknown field `"))?;
+    rest.split('`').next()
 }
 
 fn malformed(message: impl Into<String>) -> ErrorBody {

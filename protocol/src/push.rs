@@ -113,6 +113,7 @@ pub struct ConversationRow {
     /// When the newest entry was committed.
     pub last_entry_at: Option<Timestamp>,
     /// The newest message, note, card or selection, shortened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_entry: Option<Preview>,
     /// The asking person's own watermark.
     pub read: i64,

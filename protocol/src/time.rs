@@ -29,7 +29,12 @@ impl Serialize for Timestamp {
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        OffsetDateTime::parse(&text, &Rfc3339).map(Self).map_err(de::Error::custom)
+        let at = OffsetDateTime::parse(&text, &Rfc3339).map_err(de::Error::custom)?;
+        // At the ends of the calendar the offset may lead to a year that cannot be written.
+        at.checked_to_offset(UtcOffset::UTC)
+            .filter(|at| (0..=9999).contains(&at.year()))
+            .map(Self)
+            .ok_or_else(|| de::Error::custom("a time outside of the years 0 to 9999"))
     }
 }
 

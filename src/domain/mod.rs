@@ -3,11 +3,16 @@
 //! Nothing here may import another floor of the server; `protocol` lends the vocabulary. Start with [`policy`], which decides
 //! who may do what, and [`principal`], which says who acts.
 
+pub mod brand;
 pub mod draft;
+pub mod offer;
 pub mod permission;
 pub mod policy;
 pub mod principal;
 pub mod role;
 pub mod room;
+pub mod secret;
 pub mod selection;
+pub mod share;
 pub mod text;
+pub mod violation;

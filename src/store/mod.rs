@@ -5,13 +5,17 @@
 //! behind every query, so a forgotten filter returns nothing instead of another tenant's rows. SQL lives beside the table it
 //! serves, one file per aggregate; migrations are in `/migrations`.
 
+pub mod api_keys;
 pub mod cards;
 pub mod conversations;
 pub mod directory;
 pub mod error;
+pub mod guests;
 pub mod log;
 pub mod migrate;
+pub mod organizations;
 pub mod platform;
+pub mod shares;
 pub mod tenant;
 pub mod watermarks;
 

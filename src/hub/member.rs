@@ -1,0 +1,162 @@
+//! A member: one attachment of one session to one room, and the exact next entry it must hear.
+//!
+//! Its feed makes going live atomic against delivery: while an attach reads the log, turns are buffered; when the reply is in
+//! the outbox, they follow it in order, and from then on each turn goes straight through. A member never hears a number twice
+//! and never out of order; where that cannot be kept it goes stale and is told to attach again.
+
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use parlour_protocol::push::Push;
+use parlour_protocol::share::Right;
+
+use crate::hub::frame::Turn;
+use crate::hub::locked;
+use crate::hub::outbox::{AttachmentId, Sent};
+use crate::hub::room::Room;
+use crate::hub::session::Session;
+
+/// Entries buffered during one attach; beyond it the reply says that there is more.
+const BUFFERED_ENTRIES_MAX: usize = 2_048;
+
+/// One attachment of one session to one room.
+pub struct Member {
+    id: AttachmentId,
+    session: Arc<Session>,
+    room: Arc<Room>,
+    feed: Mutex<Feed>,
+    rights: Mutex<Vec<Right>>,
+}
+
+enum Feed {
+    /// The attach is reading the log.
+    Buffering { turns: Vec<Arc<Turn>>, entries: usize },
+    /// Hears every turn from this number of its view on.
+    Live { next: i64 },
+    /// Hears no entries: it could not keep up, or its room was given up.
+    Stale,
+}
+
+/// How going live ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum WentLive {
+    /// The reply is out and the member hears what follows.
+    Yes,
+    /// Too much happened meanwhile; nothing was said.
+    TooMuch,
+}
+
+impl Member {
+    /// A new attachment, buffering.
+    pub(super) fn new(session: Arc<Session>, room: Arc<Room>) -> Self {
+        debug_assert_eq!(session.organization(), room.key().organization, "a room admits its own organization only");
+        Self {
+            id: session.next_attachment(),
+            session,
+            room,
+            feed: Mutex::new(Feed::Buffering { turns: Vec::new(), entries: 0 }),
+            rights: Mutex::default(),
+        }
+    }
+
+    /// Identity within the session.
+    pub fn id(&self) -> AttachmentId {
+        self.id
+    }
+
+    /// Whose attachment.
+    pub fn session(&self) -> &Arc<Session> {
+        &self.session
+    }
+
+    /// To which room.
+    pub fn room(&self) -> &Arc<Room> {
+        &self.room
+    }
+
+    /// Whether the attach has been answered; a stale member is still attached.
+    pub fn is_attached(&self) -> bool {
+        match &*locked(&self.feed) {
+            Feed::Buffering { .. } => false,
+            Feed::Live { .. } | Feed::Stale => true,
+        }
+    }
+
+    /// Gives a turn. Called by one deliverer at a time, in order.
+    pub(super) fn deliver(&self, turn: &Arc<Turn>) {
+        let mut feed = locked(&self.feed);
+        match &mut *feed {
+            Feed::Buffering { turns, entries } => {
+                *entries += turn.len();
+                if *entries > BUFFERED_ENTRIES_MAX {
+                    *feed = Feed::Stale;
+                } else {
+                    turns.push(Arc::clone(turn));
+                }
+            }
+            Feed::Live { next } => match self.forward(turn, *next) {
+                Some(after) => *next = after,
+                None => *feed = Feed::Stale,
+            },
+            Feed::Stale => {}
+        }
+    }
+
+    /// Puts the attach's reply into the outbox and goes live from `next` on, so that no turn comes between or is missed.
+    pub(super) fn go_live(&self, reply: Bytes, next: i64) -> WentLive {
+        let mut feed = locked(&self.feed);
+        let Feed::Buffering { turns, .. } = &mut *feed else { return WentLive::TooMuch };
+        let turns = std::mem::take(turns);
+        self.session.outbox().control(reply);
+        let after = turns.iter().try_fold(next, |next, turn| self.forward(turn, next));
+        *feed = after.map_or(Feed::Stale, |next| Feed::Live { next });
+        WentLive::Yes
+    }
+
+    /// Ends the entries and has the session told the room's head.
+    pub(super) fn go_stale(&self) {
+        let mut feed = locked(&self.feed);
+        let was_live = matches!(*feed, Feed::Live { .. });
+        *feed = Feed::Stale;
+        if was_live {
+            self.session.outbox().mark_stale(self.id);
+        }
+    }
+
+    /// The push that tells where the log stands.
+    pub(super) fn head_push(&self) -> Option<Push> {
+        let head = self.room.head()?;
+        let conversation = self.room.key().conversation;
+        Some(Push::Head { conversation, epoch: head.epoch, seq: head.seq_in(self.session.view()) })
+    }
+
+    /// Notes what the session was told it may do here; whether that is news.
+    pub(super) fn set_rights(&self, rights: &[Right]) -> bool {
+        let mut told = locked(&self.rights);
+        let is_news = *told != rights;
+        if is_news {
+            *told = rights.to_vec();
+        }
+        is_news
+    }
+
+    /// Sends the part of a turn from `next` on; the number to expect then, or none when the member went stale.
+    fn forward(&self, turn: &Turn, next: i64) -> Option<i64> {
+        debug_assert_eq!(turn.room().organization, self.session.organization(), "no entry leaves its organization");
+        let encoded = turn.encoded(self.session.view(), self.session.codec());
+        let Some((first, last)) = encoded.span().filter(|(_, last)| *last >= next) else { return Some(next) };
+        if first > next {
+            tracing::error!(
+                conversation.id = %turn.room().conversation, next, first,
+                "a member would have missed entries; it is resynchronised"
+            );
+            self.session.outbox().mark_stale(self.id);
+            return None;
+        }
+        let (frames, count) = encoded.starting_at(next);
+        match self.session.outbox().durable(self.id, frames, count) {
+            Sent::Accepted => Some(last + 1),
+            Sent::Dropped => None,
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! The hub: the live half of Parlour. What was committed goes in, frames on members' sockets come out.
+//!
+//! It holds nothing that cannot be lost: rooms, presence and typing live in memory and are rebuilt from the log and the
+//! sockets. It decides no rights (its calls take a `Grant` or what a grant was built on) and it never writes to the log. The
+//! way of an entry: [`Hub::deliver`] → [`sequence`] (order) → [`delivery`] (turns) → [`member`] (exactly the next number) →
+//! [`outbox`] (the socket). The way in: [`catch_up`]. What was lost on the way: [`repair`].
+
+pub mod agenda;
+pub mod catch_up;
+mod delivery;
+#[cfg(test)]
+mod fixture;
+pub mod frame;
+pub mod inbox;
+pub mod member;
+pub mod outbox;
+pub mod presence;
+mod repair;
+pub mod room;
+pub mod sequence;
+pub mod session;
+pub mod signs;
+#[cfg(test)]
+mod tests;
+pub mod typing;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use dashmap::DashMap;
+use parlour_protocol::codec::Codec;
+use parlour_protocol::entry::Who;
+use parlour_protocol::id::SessionId;
+use tokio::time::Instant;
+
+use crate::domain::principal::Principal;
+use crate::domain::room::{Committed, Head, RoomKey};
+use crate::hub::agenda::{Agenda, Due};
+use crate::hub::delivery::Delivered;
+use crate::hub::inbox::Inbox;
+use crate::hub::member::Member;
+use crate::hub::outbox::Outbox;
+use crate::hub::presence::Presence;
+use crate::hub::room::Room;
+use crate::hub::session::Session;
+use crate::hub::typing::Typing;
+use crate::store::log::ReadLog;
+
+/// The hub's times.
+#[derive(Clone, Copy, Debug)]
+pub struct HubConfig {
+    /// How long an early arrival waits for what is missing before the log is read.
+    pub repair_after: Duration,
+    /// How often the heads of all rooms are compared with the log.
+    pub heads_every: Duration,
+    /// How long an empty room is kept.
+    pub evict_after: Duration,
+    /// How long somebody whose last session left still counts as present.
+    pub offline_grace: Duration,
+}
+
+impl Default for HubConfig {
+    fn default() -> Self {
+        Self {
+            repair_after: Duration::from_millis(50),
+            heads_every: Duration::from_secs(2),
+            evict_after: Duration::from_secs(60),
+            offline_grace: Duration::from_secs(10),
+        }
+    }
+}
+
+/// The live half of one node.
+pub struct Hub {
+    config: HubConfig,
+    log: Arc<dyn ReadLog>,
+    rooms: DashMap<RoomKey, Arc<Room>>,
+    sessions: DashMap<SessionId, Arc<Session>>,
+    agenda: Agenda,
+    presence: Presence,
+    typing: Typing,
+    inbox: Inbox,
+}
+
+/// What the hub holds right now, for gauges and tests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counts {
+    /// Rooms in memory.
+    pub rooms: usize,
+    /// Authenticated sockets.
+    pub sessions: usize,
+    /// Attachments.
+    pub members: usize,
+}
+
+impl Hub {
+    /// A hub over a log. [`Hub::run`] must be run beside it.
+    pub fn new(log: Arc<dyn ReadLog>, config: HubConfig) -> Self {
+        Self {
+            config,
+            log,
+            rooms: DashMap::new(),
+            sessions: DashMap::new(),
+            agenda: Agenda::default(),
+            presence: Presence::default(),
+            typing: Typing::default(),
+            inbox: Inbox::default(),
+        }
+    }
+
+    /// Takes a socket in that has authenticated.
+    pub fn open(&self, principal: Arc<Principal>, codec: Codec, outbox: Arc<Outbox>) -> Arc<Session> {
+        let session = Arc::new(Session::new(principal, codec, outbox));
+        self.sessions.insert(session.id(), Arc::clone(&session));
+        session
+    }
+
+    /// Lets a session go, with everything that hangs on it.
+    pub fn leave(&self, session: &Arc<Session>) {
+        self.sessions.remove(&session.id());
+        self.inbox.unsubscribe(session);
+        for member in session.all_attachments() {
+            self.part(&member);
+        }
+        for room in self.typing.rooms_of(session.id()) {
+            self.stop_typing(session, room);
+        }
+    }
+
+    /// Every session of this node.
+    pub fn sessions(&self) -> Vec<Arc<Session>> {
+        self.sessions.iter().map(|session| Arc::clone(session.value())).collect()
+    }
+
+    /// Ends a session's attachment to a conversation; nothing when there is none.
+    pub fn detach(&self, session: &Arc<Session>, room: RoomKey) {
+        if let Some(member) = session.attachment(room) {
+            self.part(&member);
+        }
+    }
+
+    /// Delivers what was committed, in any order, to whoever hears it on this node. Called after COMMIT and never before;
+    /// entries of one room keep the order of their numbers, whoever calls.
+    pub async fn deliver(&self, entries: Vec<Committed>) {
+        let mut by_room: BTreeMap<RoomKey, Vec<Committed>> = BTreeMap::new();
+        for entry in entries {
+            by_room.entry(entry.room).or_default().push(entry);
+        }
+        for (key, entries) in by_room {
+            self.inbox.mark(key);
+            if let Some(room) = self.room(key) {
+                self.deliver_to(&room, entries).await;
+            }
+        }
+    }
+
+    /// Subscriptions to lists and the marks of changed rows.
+    pub fn inbox(&self) -> &Inbox {
+        &self.inbox
+    }
+
+    /// What the hub holds right now.
+    pub fn counts(&self) -> Counts {
+        let members = self.rooms.iter().map(|room| room.members().len()).sum();
+        Counts { rooms: self.rooms.len(), sessions: self.sessions.len(), members }
+    }
+
+    async fn deliver_to(&self, room: &Arc<Room>, entries: Vec<Committed>) {
+        let accepted = room.accept(entries);
+        if let Some(head) = accepted.new_epoch {
+            return self.give_up(room, Some(head));
+        }
+        if accepted.needs_repair {
+            self.agenda.at(Instant::now() + self.config.repair_after, Due::Repair(room.key()));
+        }
+        self.settle_delivery(room, delivery::run(room).await);
+    }
+
+    fn settle_delivery(&self, room: &Arc<Room>, delivered: Delivered) {
+        if delivered == Delivered::Panicked {
+            let conversation = room.key().conversation;
+            tracing::error!(conversation.id = %conversation, "a delivery to conversation {conversation} panicked; its room is rebuilt");
+            self.give_up(room, None);
+        }
+    }
+
+    /// Closes a room that cannot go on and has its members attach again.
+    fn give_up(&self, room: &Arc<Room>, head: Option<Head>) {
+        let members = room.close(head);
+        self.forget_room(room);
+        for member in members.iter() {
+            member.go_stale();
+        }
+    }
+
+    /// The guard of the map is gone before the caller does anything with the room.
+    fn room(&self, key: RoomKey) -> Option<Arc<Room>> {
+        self.rooms.get(&key).map(|room| Arc::clone(room.value()))
+    }
+
+    fn room_or_new(&self, key: RoomKey) -> Arc<Room> {
+        Arc::clone(self.rooms.entry(key).or_insert_with(|| Arc::new(Room::new(key))).value())
+    }
+
+    /// Every room that has started, with where it stands.
+    fn all_rooms(&self) -> Vec<(Arc<Room>, Head)> {
+        self.rooms.iter().filter_map(|room| Some((Arc::clone(room.value()), room.head()?))).collect()
+    }
+
+    fn forget_room(&self, room: &Arc<Room>) {
+        self.rooms.remove_if(&room.key(), |_, current| Arc::ptr_eq(current, room));
+    }
+
+    fn leave_room(&self, member: &Arc<Member>) {
+        let now = Instant::now();
+        member.session().outbox().forget(member.id());
+        if member.room().leave(member, now) {
+            self.agenda.at(now + self.config.evict_after, Due::Evict(member.room().key()));
+        }
+    }
+
+    fn evict(&self, key: RoomKey, now: Instant) {
+        if let Some(room) = self.room(key)
+            && room.close_if_empty(self.config.evict_after, now)
+        {
+            self.forget_room(&room);
+        }
+    }
+}
+
+/// Locks without minding poison: state under the hub's locks is whole between statements, and panics are contained.
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether two names stand for one principal; what it is called may differ.
+fn same_person(a: &Who, b: &Who) -> bool {
+    a.kind == b.kind && a.id == b.id
+}

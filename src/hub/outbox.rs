@@ -1,0 +1,577 @@
+//! The outbox of one socket: what was not taken by the kernel yet, under one short lock.
+//!
+//! Whoever has something to say writes it at once when nothing waits; otherwise it is appended, and only the session's own
+//! task waits for the socket, woken once per empty → non-empty. A half-written frame, replies, control and close frames are
+//! never dropped. Over budget the entry pushes are, their attachments become stale, and one `head` follows once the rest was
+//! taken. Signs without memory (typing …) are dropped or merged as soon as anything waits. Nothing follows a close frame.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind};
+use std::sync::{Arc, Mutex};
+
+use bytes::{Buf, Bytes};
+use parlour_protocol::entry::WhoKind;
+use parlour_protocol::id::ConversationId;
+use parlour_protocol::limits::{OUTBOX_BYTES_MAX, OUTBOX_FRAMES_MAX};
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::hub::{frame, locked};
+
+/// Unsent replies beyond which the session is not read from.
+pub const REPLIES_BYTES_MAX: usize = 256 * 1024;
+/// Unsent replies and control beyond which the socket is given up: only others' doings can grow them so far.
+const CONTROL_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Merged signs kept while something waits.
+const MERGED_MAX: usize = 64;
+
+/// Where frames go. TCP in production, a small tap in tests.
+pub trait Sink: Send + Sync + 'static {
+    /// Writes what can be written now.
+    ///
+    /// # Errors
+    /// `WouldBlock` when nothing can be; any other error ends the socket.
+    fn try_write(&self, bytes: &[u8]) -> io::Result<usize>;
+}
+
+impl Sink for TcpStream {
+    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        Self::try_write(self, bytes)
+    }
+}
+
+/// One attachment of one session; a new one for each attach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct AttachmentId(pub u64);
+
+/// What newer signs replace while they wait.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignKey {
+    /// Which sign.
+    pub sign: Sign,
+    /// Where.
+    pub conversation: ConversationId,
+    /// Whose; none where the sign is about the conversation.
+    pub who: Option<(WhoKind, String)>,
+}
+
+/// The signs whose latest state is worth keeping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sign {
+    /// Somebody came or left.
+    Presence,
+    /// Somebody read further.
+    Receipt,
+    /// A row of the list changed.
+    Inbox,
+}
+
+/// What became of an entry push.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// Written, or it will be.
+    Accepted,
+    /// Dropped: the attachment is stale, or the socket is ending.
+    Dropped,
+}
+
+/// Where the outbox stands, for the session's task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backlog {
+    /// Something waits, or stale attachments wait for their `head`.
+    pub waiting: bool,
+    /// Unsent bytes of replies and control.
+    pub replies_bytes: usize,
+    /// Since when the socket has taken nothing of what waits.
+    pub blocked_since: Option<Instant>,
+    /// Open, ending, or gone.
+    pub phase: Phase,
+}
+
+/// The life of an outbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Everything is welcome.
+    Open,
+    /// The close frame is in; nothing may follow.
+    Closing,
+    /// The socket failed.
+    Failed,
+}
+
+/// The outbox of one socket.
+pub struct Outbox {
+    sink: Arc<dyn Sink>,
+    wake: Notify,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// The rest of a frame of which the socket has taken a part.
+    half: Bytes,
+    queue: VecDeque<Item>,
+    /// Sums over the queue.
+    durable_bytes: usize,
+    durable_frames: usize,
+    control_bytes: usize,
+    stale: Vec<Stale>,
+    merged: Vec<(SignKey, Bytes)>,
+    blocked_since: Option<Instant>,
+    phase: Phase,
+}
+
+enum Item {
+    Control(Bytes),
+    Durable { attachment: AttachmentId, frames: Bytes, count: usize },
+}
+
+struct Stale {
+    attachment: AttachmentId,
+    announced: bool,
+}
+
+impl Outbox {
+    /// The outbox of a socket.
+    pub fn new(sink: Arc<dyn Sink>) -> Self {
+        let state = State {
+            half: Bytes::new(),
+            queue: VecDeque::new(),
+            durable_bytes: 0,
+            durable_frames: 0,
+            control_bytes: 0,
+            stale: Vec::new(),
+            merged: Vec::new(),
+            blocked_since: None,
+            phase: Phase::Open,
+        };
+        Self { sink, wake: Notify::new(), state: Mutex::new(state) }
+    }
+
+    /// Gives a reply or a control frame; never dropped.
+    pub fn control(&self, frames: Bytes) {
+        self.with_open(|outbox, state| outbox.append_control(state, frames));
+    }
+
+    /// Gives entry pushes, whole frames of one attachment; dropped when it is stale or the budget is spent.
+    pub fn durable(&self, attachment: AttachmentId, frames: Bytes, count: usize) -> Sent {
+        let mut sent = Sent::Dropped;
+        self.with_open(|outbox, state| {
+            if !state.is_stale(attachment) {
+                sent = outbox.append_durable(state, attachment, frames, count);
+            }
+        });
+        sent
+    }
+
+    /// Gives a sign. When something waits, it replaces an older one under its key, or is dropped without one.
+    pub fn sign(&self, key: Option<SignKey>, frames: Bytes) {
+        self.with_open(|outbox, state| {
+            if state.is_idle() {
+                outbox.append_control(state, frames);
+            } else if let Some(key) = key {
+                state.merge(key, frames);
+            }
+        });
+    }
+
+    /// Gives the close frame. What entries still wait are left to the next resume.
+    pub fn close(&self, frame: Bytes) {
+        self.with_open(|outbox, state| {
+            state.drop_durable();
+            state.stale.clear();
+            state.merged.clear();
+            outbox.append_control(state, frame);
+            if state.phase == Phase::Open {
+                state.phase = Phase::Closing;
+            }
+        });
+        self.wake.notify_one();
+    }
+
+    /// Ends an attachment's pushes until it attaches again, with one `head` in their place.
+    pub fn mark_stale(&self, attachment: AttachmentId) {
+        self.with_open(|_, state| state.mark_stale(attachment));
+    }
+
+    /// Forgets an attachment that is no more: its pushes and its `head` are not wanted.
+    pub fn forget(&self, attachment: AttachmentId) {
+        locked(&self.state).stale.retain(|stale| stale.attachment != attachment);
+    }
+
+    /// The stale attachments whose `head` is due, each once; none while anything waits.
+    pub fn take_stale(&self) -> Vec<AttachmentId> {
+        let mut state = locked(&self.state);
+        if state.has_frames() {
+            return Vec::new();
+        }
+        let due = state.stale.iter_mut().filter(|stale| !stale.announced);
+        due.map(|stale| {
+            stale.announced = true;
+            stale.attachment
+        })
+        .collect()
+    }
+
+    /// Writes what the socket takes. For the session's task only.
+    pub fn flush(&self) {
+        let mut state = locked(&self.state);
+        let mut took = false;
+        while let Some(frames) = state.next_frames() {
+            let written = self.write_now(&mut state, &frames);
+            if written == 0 {
+                break;
+            }
+            state.written(written);
+            took = true;
+        }
+        if !state.has_frames() {
+            state.blocked_since = None;
+        } else if took {
+            state.blocked_since = Some(Instant::now());
+        }
+    }
+
+    /// Where the outbox stands.
+    pub fn backlog(&self) -> Backlog {
+        let state = locked(&self.state);
+        Backlog {
+            waiting: !state.is_idle(),
+            replies_bytes: state.control_bytes,
+            blocked_since: state.blocked_since,
+            phase: state.phase,
+        }
+    }
+
+    /// Waits until something waits that did not before, or the phase changes. Cancel-safe: a missed wake is remembered.
+    pub async fn woken(&self) {
+        self.wake.notified().await;
+    }
+
+    /// Runs `act` if the outbox is open, and wakes the session's task if that left something waiting.
+    fn with_open(&self, act: impl FnOnce(&Self, &mut State)) {
+        let mut state = locked(&self.state);
+        if state.phase != Phase::Open {
+            return;
+        }
+        let was_idle = state.is_idle();
+        act(self, &mut state);
+        if state.has_frames() {
+            state.blocked_since.get_or_insert_with(Instant::now);
+        }
+        if (was_idle && !state.is_idle()) || state.phase == Phase::Failed {
+            drop(state);
+            self.wake.notify_one();
+        }
+    }
+
+    fn append_control(&self, state: &mut State, mut frames: Bytes) {
+        if state.is_idle() {
+            let written = self.write_now(state, &frames);
+            frames.advance(written);
+            // The rest of a frame may be followed by whole ones, but none of them is ever dropped: no need to part them.
+            state.half = frames;
+            return;
+        }
+        state.control_bytes += frames.len();
+        state.queue.push_back(Item::Control(frames));
+        if state.control_bytes > CONTROL_BYTES_MAX {
+            state.fail();
+        }
+    }
+
+    fn append_durable(&self, state: &mut State, attachment: AttachmentId, mut frames: Bytes, mut count: usize) -> Sent {
+        if state.is_idle() {
+            let written = self.write_now(state, &frames);
+            if written == frames.len() || state.phase == Phase::Failed {
+                return Sent::Accepted;
+            }
+            let end = frame::boundary(&frames, written);
+            state.half = frames.slice(written..end);
+            frames.advance(end);
+            if end > 0 {
+                count = frame::count(&frames);
+            }
+        }
+        if frames.is_empty() {
+            return Sent::Accepted;
+        }
+        state.durable_bytes += frames.len();
+        state.durable_frames += count;
+        state.queue.push_back(Item::Durable { attachment, frames, count });
+        if state.durable_bytes > OUTBOX_BYTES_MAX || state.durable_frames > OUTBOX_FRAMES_MAX {
+            state.drop_durable();
+            return Sent::Dropped;
+        }
+        Sent::Accepted
+    }
+
+    fn write_now(&self, state: &mut State, frames: &[u8]) -> usize {
+        match self.sink.try_write(frames) {
+            Ok(0) => state.fail(),
+            Ok(count) => return count,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(_) => state.fail(),
+        }
+        0
+    }
+}
+
+impl State {
+    fn has_frames(&self) -> bool {
+        !self.half.is_empty() || !self.queue.is_empty()
+    }
+
+    /// Nothing waits, not even a `head` that is due: who comes now may write at once.
+    fn is_idle(&self) -> bool {
+        !self.has_frames() && self.stale.iter().all(|stale| stale.announced)
+    }
+
+    fn is_stale(&self, attachment: AttachmentId) -> bool {
+        self.stale.iter().any(|stale| stale.attachment == attachment)
+    }
+
+    fn mark_stale(&mut self, attachment: AttachmentId) {
+        if !self.is_stale(attachment) {
+            self.stale.push(Stale { attachment, announced: false });
+        }
+    }
+
+    fn merge(&mut self, key: SignKey, frames: Bytes) {
+        if let Some((_, older)) = self.merged.iter_mut().find(|(older, _)| *older == key) {
+            *older = frames;
+        } else if self.merged.len() < MERGED_MAX {
+            self.merged.push((key, frames));
+        }
+    }
+
+    fn drop_durable(&mut self) {
+        let queue = std::mem::take(&mut self.queue);
+        for item in queue {
+            match item {
+                Item::Control(_) => self.queue.push_back(item),
+                Item::Durable { attachment, .. } => self.mark_stale(attachment),
+            }
+        }
+        (self.durable_bytes, self.durable_frames) = (0, 0);
+    }
+
+    /// What to write next: the rest of a half-written frame, else the front of the queue, else the merged signs.
+    fn next_frames(&mut self) -> Option<Bytes> {
+        if !self.half.is_empty() {
+            return Some(self.half.clone());
+        }
+        if self.queue.is_empty() {
+            for (_, frames) in std::mem::take(&mut self.merged) {
+                self.control_bytes += frames.len();
+                self.queue.push_back(Item::Control(frames));
+            }
+        }
+        self.queue.front().map(|item| match item {
+            Item::Control(frames) | Item::Durable { frames, .. } => frames.clone(),
+        })
+    }
+
+    /// Takes note that the socket took this much of what [`Self::next_frames`] named.
+    fn written(&mut self, written: usize) {
+        if !self.half.is_empty() {
+            self.half.advance(written);
+            return;
+        }
+        match self.queue.pop_front() {
+            Some(Item::Control(mut frames)) => {
+                self.control_bytes -= frames.len();
+                frames.advance(written);
+                self.half = frames;
+            }
+            Some(Item::Durable { attachment, mut frames, count }) => {
+                let end = frame::boundary(&frames, written);
+                let gone = frames.split_to(end);
+                let begun = frame::count(&gone);
+                self.half = gone.slice(written..);
+                self.durable_bytes -= end;
+                self.durable_frames -= begun;
+                if !frames.is_empty() {
+                    self.queue.push_front(Item::Durable { attachment, frames, count: count - begun });
+                }
+            }
+            None => {}
+        }
+    }
+
+    fn fail(&mut self) {
+        self.phase = Phase::Failed;
+        self.half = Bytes::new();
+        self.queue.clear();
+        self.stale.clear();
+        self.merged.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use parlour_protocol::close::CloseCode;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::hub::frame::Opcode;
+
+    /// A socket that takes as many bytes as it was given credit for.
+    #[derive(Default)]
+    struct Tap {
+        credit: AtomicUsize,
+        taken: Mutex<Vec<u8>>,
+    }
+
+    impl Sink for Tap {
+        fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+            let count = self.credit.load(Ordering::Relaxed).min(bytes.len());
+            if count == 0 {
+                return Err(ErrorKind::WouldBlock.into());
+            }
+            self.credit.fetch_sub(count, Ordering::Relaxed);
+            locked(&self.taken).extend_from_slice(&bytes[..count]);
+            Ok(count)
+        }
+    }
+
+    impl Tap {
+        /// The payloads of the whole frames taken so far; a cut frame is left out.
+        fn frames(&self) -> Vec<String> {
+            let taken = locked(&self.taken);
+            let (mut at, mut frames) = (0, Vec::new());
+            while at < taken.len() {
+                let end = at + frame::boundary(&taken[at..], 1);
+                if end > taken.len() {
+                    break;
+                }
+                let header = if taken[at + 1] == 126 { 4 } else { 2 };
+                frames.push(String::from_utf8_lossy(&taken[at + header..end]).into_owned());
+                at = end;
+            }
+            frames
+        }
+    }
+
+    fn pair(credit: usize) -> (Arc<Tap>, Outbox) {
+        let tap = Arc::new(Tap { credit: credit.into(), ..Tap::default() });
+        (Arc::clone(&tap), Outbox::new(tap))
+    }
+
+    fn text(text: &str) -> Bytes {
+        frame::frame(Opcode::Text, text.as_bytes())
+    }
+
+    const A: AttachmentId = AttachmentId(1);
+    const B: AttachmentId = AttachmentId(2);
+
+    #[test]
+    fn over_budget_only_entry_pushes_go_and_each_attachment_is_named_once() {
+        let (tap, outbox) = pair(3);
+        outbox.durable(A, text("half-written"), 1);
+        outbox.control(text("reply"));
+        let big = "x".repeat(1000);
+        let accepted = (0..1000).take_while(|_| outbox.durable(A, text(&big), 1) == Sent::Accepted).count();
+        assert_eq!(accepted, OUTBOX_BYTES_MAX / text(&big).len());
+        assert_eq!(outbox.durable(A, text("to a stale attachment"), 1), Sent::Dropped);
+        assert_eq!(outbox.durable(B, text("to another"), 1), Sent::Accepted);
+        assert!(outbox.take_stale().is_empty(), "not before the rest was taken");
+
+        tap.credit.store(usize::MAX, Ordering::Relaxed);
+        outbox.flush();
+        assert_eq!(tap.frames(), ["half-written", "reply", "to another"]);
+        assert_eq!(outbox.take_stale(), [A]);
+        assert!(outbox.take_stale().is_empty(), "once");
+        assert_eq!(outbox.durable(A, text("still stale"), 1), Sent::Dropped);
+        outbox.forget(A);
+        assert_eq!(outbox.durable(A, text("attached again"), 1), Sent::Accepted);
+    }
+
+    #[test]
+    fn the_count_of_frames_is_a_budget_too() {
+        let (_tap, outbox) = pair(0);
+        let frames: Bytes = std::iter::repeat_n(text("a"), OUTBOX_FRAMES_MAX).collect::<Vec<_>>().concat().into();
+        assert_eq!(outbox.durable(A, frames, OUTBOX_FRAMES_MAX), Sent::Accepted);
+        assert_eq!(outbox.durable(A, text("b"), 1), Sent::Dropped);
+    }
+
+    #[test]
+    fn a_turn_that_alone_is_over_budget_still_gets_its_head() {
+        let (tap, outbox) = pair(0);
+        assert_eq!(outbox.durable(A, text(&"x".repeat(OUTBOX_BYTES_MAX)), 1), Sent::Dropped);
+        assert!(outbox.backlog().waiting);
+        assert_eq!(outbox.take_stale(), [A]);
+        assert!(!outbox.backlog().waiting && tap.frames().is_empty());
+    }
+
+    #[test]
+    fn nothing_follows_a_close_frame_and_what_waits_before_it_is_replies_only() {
+        let (tap, outbox) = pair(4);
+        outbox.control(text("first"));
+        outbox.durable(A, text("entry"), 1);
+        outbox.control(text("reply"));
+        outbox.close(frame::close(CloseCode::LinkEnded));
+        outbox.control(text("late"));
+        assert_eq!(outbox.durable(A, text("late"), 1), Sent::Dropped);
+        outbox.close(frame::close(CloseCode::Normal));
+        tap.credit.store(usize::MAX, Ordering::Relaxed);
+        outbox.flush();
+        let frames = tap.frames();
+        assert_eq!(frames[..2], ["first", "reply"]);
+        assert!(frames[2].ends_with(CloseCode::LinkEnded.reason()) && frames.len() == 3, "{frames:?}");
+        assert_eq!(outbox.backlog().phase, Phase::Closing);
+    }
+
+    #[test]
+    fn signs_are_merged_or_dropped_while_something_waits() {
+        let (tap, outbox) = pair(1);
+        let conversation = ConversationId::generate();
+        let key = |sign| Some(SignKey { sign, conversation, who: None });
+        outbox.control(text("reply"));
+        outbox.sign(None, text("typing"));
+        outbox.sign(key(Sign::Presence), text("online"));
+        outbox.sign(key(Sign::Inbox), text("row"));
+        outbox.sign(key(Sign::Presence), text("offline"));
+        tap.credit.store(usize::MAX, Ordering::Relaxed);
+        outbox.flush();
+        outbox.sign(None, text("typing again"));
+        assert_eq!(tap.frames(), ["reply", "offline", "row", "typing again"]);
+    }
+
+    proptest! {
+        /// However the socket dribbles: whole frames, replies all and in order, entries in order until one is dropped.
+        #[test]
+        fn frames_stay_whole_and_in_order(
+            steps in proptest::collection::vec((0_u8..4, 0_usize..6, 0_usize..3000), 1..120),
+        ) {
+            let (tap, outbox) = pair(0);
+            let (mut replies, mut entries) = (0, 0);
+            for (what, count, credit) in steps {
+                match what {
+                    0 => { outbox.control(text(&format!("r{replies}"))); replies += 1; }
+                    1 | 2 => {
+                        let run: Vec<Bytes> = (0..count).map(|n| text(&format!("e{:0900}", entries + n))).collect();
+                        entries += count;
+                        if count > 0 {
+                            outbox.durable(A, run.concat().into(), count);
+                        }
+                    }
+                    _ => { tap.credit.fetch_add(credit, Ordering::Relaxed); outbox.flush(); }
+                }
+            }
+            tap.credit.store(usize::MAX, Ordering::Relaxed);
+            outbox.flush();
+            let frames = tap.frames();
+            let said = |letter: char| -> Vec<usize> {
+                frames.iter().filter_map(|frame| frame.strip_prefix(letter)?.parse().ok()).collect()
+            };
+            prop_assert_eq!(said('r'), (0..replies).collect::<Vec<_>>());
+            let heard = said('e');
+            prop_assert_eq!(&heard, &(0..heard.len()).collect::<Vec<_>>());
+            prop_assert_eq!(heard.len() < entries, outbox.take_stale() == [A]);
+            prop_assert_eq!(frames.len(), replies + heard.len(), "no frame was torn");
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! The order of a room: which entry comes next, what arrived too early, and whether something is missing.
+//!
+//! Entries may reach a node twice, in any order, or not at all. A [`Sequence`] lets each number through once and in order;
+//! it never guesses and never skips: what is missing is read from the log by [`crate::hub::repair`].
+
+use std::collections::BTreeMap;
+
+use crate::domain::room::{Committed, Head};
+
+/// Early arrivals kept; beyond it the farthest is forgotten and will be read from the log.
+const EARLY_MAX: usize = 1_024;
+
+/// The order of one room, by the numbers of the staff view.
+#[derive(Debug, Default)]
+pub struct Sequence {
+    /// The last entry let through; none until the log was asked where it stands.
+    head: Option<Head>,
+    /// The newest number known to exist.
+    known: i64,
+    early: BTreeMap<i64, Committed>,
+}
+
+/// What became of an offered entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offered {
+    /// It, and maybe early ones after it, went through.
+    Through,
+    /// It waits for what is missing before it.
+    Early,
+    /// It went through before.
+    Duplicate,
+    /// The log was restored and numbers start anew: nothing of this room holds any more.
+    NewEpoch,
+}
+
+impl Sequence {
+    /// The last entry let through; none before the start.
+    pub fn head(&self) -> Option<Head> {
+        self.head
+    }
+
+    /// Starts after `head`, as the log told it; early arrivals that follow it go through into `ready`.
+    pub fn start(&mut self, head: Head, ready: &mut Vec<Committed>) {
+        if self.head.is_some() {
+            return;
+        }
+        self.head = Some(head);
+        self.known = self.known.max(head.seq);
+        self.early.retain(|seq, entry| *seq > head.seq && entry.epoch == head.epoch);
+        self.release(ready);
+    }
+
+    /// Offers an entry that was committed; what may be delivered goes into `ready`, in order.
+    pub fn offer(&mut self, entry: Committed, ready: &mut Vec<Committed>) -> Offered {
+        let Some(head) = self.head else {
+            self.hold(entry);
+            return Offered::Early;
+        };
+        if entry.epoch > head.epoch {
+            return Offered::NewEpoch;
+        }
+        if entry.epoch < head.epoch || entry.seq <= head.seq {
+            return Offered::Duplicate;
+        }
+        self.known = self.known.max(entry.seq);
+        if entry.seq > head.seq + 1 {
+            self.hold(entry);
+            return Offered::Early;
+        }
+        self.let_through(entry, ready);
+        self.release(ready);
+        Offered::Through
+    }
+
+    /// Learns that a number exists; nothing when it does not follow from it that something is missing.
+    pub fn learn(&mut self, seq: i64) {
+        self.known = self.known.max(seq);
+    }
+
+    /// The number after which something is missing; none when nothing is.
+    pub fn hole(&self) -> Option<i64> {
+        self.head.map(|head| head.seq).filter(|seq| *seq < self.known)
+    }
+
+    fn hold(&mut self, entry: Committed) {
+        self.known = self.known.max(entry.seq);
+        self.early.insert(entry.seq, entry);
+        if self.early.len() > EARLY_MAX {
+            self.early.pop_last();
+        }
+    }
+
+    fn release(&mut self, ready: &mut Vec<Committed>) {
+        while let Some(head) = self.head
+            && let Some(next) = self.early.remove(&(head.seq + 1))
+        {
+            self.let_through(next, ready);
+        }
+    }
+
+    fn let_through(&mut self, entry: Committed, ready: &mut Vec<Committed>) {
+        if let Some(head) = &mut self.head {
+            head.seq = entry.seq;
+            head.guest_seq = entry.guest_seq.unwrap_or(head.guest_seq);
+        }
+        ready.push(entry);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::hub::fixture::{committed, room_key};
+
+    fn at(seq: i64) -> Head {
+        Head { epoch: 1, seq, guest_seq: 0 }
+    }
+
+    proptest! {
+        #[test]
+        fn any_order_with_repeats_comes_out_once_and_in_order(
+            order in proptest::collection::vec(1_i64..60, 0..200), start in 0_i64..20, started_after in 0_usize..50,
+        ) {
+            let room = room_key();
+            let (mut sequence, mut ready) = (Sequence::default(), Vec::new());
+            for (index, seq) in order.iter().enumerate() {
+                if index == started_after {
+                    sequence.start(at(start), &mut ready);
+                }
+                sequence.offer(committed(room, *seq, None), &mut ready);
+            }
+            sequence.start(at(start), &mut ready);
+            let seen: Vec<i64> = ready.iter().map(|entry| entry.seq).collect();
+            let expected: Vec<i64> = (start + 1..).take_while(|seq| order.contains(seq)).collect();
+            prop_assert_eq!(&seen, &expected);
+            let newest = order.iter().copied().max().unwrap_or(0).max(start);
+            let reached = seen.last().copied().unwrap_or(start);
+            prop_assert_eq!(sequence.hole(), (reached < newest).then_some(reached));
+        }
+    }
+
+    #[test]
+    fn far_too_many_early_ones_are_forgotten_but_not_their_absence() {
+        let room = room_key();
+        let (mut sequence, mut ready) = (Sequence::default(), Vec::new());
+        sequence.start(at(0), &mut ready);
+        for seq in 2..=EARLY_MAX as i64 + 10 {
+            assert_eq!(sequence.offer(committed(room, seq, None), &mut ready), Offered::Early);
+        }
+        assert_eq!(sequence.offer(committed(room, 1, None), &mut ready), Offered::Through);
+        assert_eq!(ready.len(), EARLY_MAX + 1);
+        assert_eq!(sequence.hole(), Some(EARLY_MAX as i64 + 1));
+    }
+
+    #[test]
+    fn a_new_epoch_is_told_apart_from_a_repeat() {
+        let room = room_key();
+        let (mut sequence, mut ready) = (Sequence::default(), Vec::new());
+        sequence.start(at(7), &mut ready);
+        let restored = Committed { epoch: 2, ..committed(room, 3, None) };
+        assert_eq!(sequence.offer(restored, &mut ready), Offered::NewEpoch);
+        assert_eq!(sequence.offer(committed(room, 3, None), &mut ready), Offered::Duplicate);
+    }
+}

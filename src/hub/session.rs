@@ -1,0 +1,223 @@
+//! A session: one authenticated socket, as the rest of the server sees it.
+//!
+//! It knows who is behind it, what it is attached to and how to give it something. It decides nothing: rights are checked
+//! before anything gets here, and what may be dropped is decided by its [`Outbox`]. Reading the socket is `ws::session`.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use parlour_protocol::close::CloseCode;
+use parlour_protocol::codec::Codec;
+use parlour_protocol::entry::Who;
+use parlour_protocol::id::{ConversationId, OrganizationId, SessionId};
+use parlour_protocol::limits::ROOMS_STAFF_MAX;
+use parlour_protocol::push::Push;
+use serde::Serialize;
+
+use crate::domain::principal::{Actor, Principal, View};
+use crate::domain::room::RoomKey;
+use crate::hub::member::Member;
+use crate::hub::outbox::{AttachmentId, Outbox, Sign, SignKey};
+use crate::hub::{frame, locked, same_person};
+
+/// One authenticated socket.
+pub struct Session {
+    id: SessionId,
+    organization: OrganizationId,
+    who: Who,
+    view: View,
+    codec: Codec,
+    outbox: Arc<Outbox>,
+    principal: Mutex<Arc<Principal>>,
+    attachments: Mutex<Vec<Arc<Member>>>,
+    attached: AtomicU64,
+}
+
+/// How a push travels when something already waits.
+enum Lane {
+    /// Never dropped.
+    Control,
+    /// Replaced by a newer one.
+    Merged(SignKey),
+    /// Dropped.
+    Dropped,
+}
+
+impl Session {
+    /// The session of an authenticated socket.
+    pub fn new(principal: Arc<Principal>, codec: Codec, outbox: Arc<Outbox>) -> Self {
+        Self {
+            id: SessionId::generate(),
+            organization: principal.organization.id,
+            who: principal.who(),
+            view: principal.view(),
+            codec,
+            outbox,
+            principal: Mutex::new(principal),
+            attachments: Mutex::default(),
+            attached: AtomicU64::new(0),
+        }
+    }
+
+    /// Identity.
+    pub fn id(&self) -> SessionId {
+        self.id
+    }
+
+    /// The tenant; never changes.
+    pub fn organization(&self) -> OrganizationId {
+        self.organization
+    }
+
+    /// Who is behind it, as others see them; never changes.
+    pub fn who(&self) -> &Who {
+        &self.who
+    }
+
+    /// The view it reads; never changes.
+    pub fn view(&self) -> View {
+        self.view
+    }
+
+    /// How it writes.
+    pub fn codec(&self) -> Codec {
+        self.codec
+    }
+
+    /// What waits for its socket.
+    pub fn outbox(&self) -> &Arc<Outbox> {
+        &self.outbox
+    }
+
+    /// The principal with its rights as last read.
+    pub fn principal(&self) -> Arc<Principal> {
+        Arc::clone(&locked(&self.principal))
+    }
+
+    /// Replaces the rights; the person and the organization must be the same.
+    pub fn set_principal(&self, principal: Arc<Principal>) {
+        debug_assert_eq!(principal.organization.id, self.organization, "a session never changes its organization");
+        debug_assert!(same_person(&principal.who(), &self.who), "a session never changes its person");
+        *locked(&self.principal) = principal;
+    }
+
+    /// How many rooms it may be attached to at once.
+    pub fn rooms_max(&self) -> usize {
+        match self.principal().actor {
+            Actor::Staff { .. } | Actor::Service { .. } => ROOMS_STAFF_MAX,
+            Actor::Guest { .. } => 1,
+        }
+    }
+
+    /// Gives a reply to a command.
+    pub fn reply<T: Serialize>(&self, reply: &T) {
+        self.outbox.control(frame::message(self.codec, reply));
+    }
+
+    /// Gives a push of any kind but `entry`, which only delivery gives.
+    pub fn push(&self, push: &Push) {
+        self.push_frame(push, frame::message(self.codec, push));
+    }
+
+    /// Gives a push that was already encoded in this session's codec.
+    pub(super) fn push_frame(&self, push: &Push, frame: Bytes) {
+        match lane(push) {
+            Lane::Control => self.outbox.control(frame),
+            Lane::Merged(key) => self.outbox.sign(Some(key), frame),
+            Lane::Dropped => self.outbox.sign(None, frame),
+        }
+    }
+
+    /// Ends the socket with a reason; whatever is said later is not.
+    pub fn close(&self, code: CloseCode) {
+        self.outbox.close(frame::close(code));
+    }
+
+    /// Says the `head` of every attachment that became stale, once what waited has been taken. For the session's own task.
+    pub fn announce_stale(&self) {
+        for stale in self.outbox.take_stale() {
+            let member = locked(&self.attachments).iter().find(|member| member.id() == stale).cloned();
+            if let Some(push) = member.and_then(|member| member.head_push()) {
+                self.push(&push);
+            }
+        }
+    }
+
+    /// Whether it hears a room.
+    pub fn is_attached(&self, room: RoomKey) -> bool {
+        self.attachment(room).is_some_and(|member| member.is_attached())
+    }
+
+    /// The conversations it is attached to.
+    pub fn attachments(&self) -> Vec<ConversationId> {
+        let attachments = locked(&self.attachments);
+        attachments
+            .iter()
+            .filter(|member| member.is_attached())
+            .map(|member| member.room().key().conversation)
+            .collect()
+    }
+
+    pub(super) fn attachment(&self, room: RoomKey) -> Option<Arc<Member>> {
+        locked(&self.attachments).iter().find(|member| member.room().key() == room).cloned()
+    }
+
+    pub(super) fn next_attachment(&self) -> AttachmentId {
+        AttachmentId(self.attached.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Takes an attachment on, in place of an older one to the same room, which is returned.
+    ///
+    /// # Errors
+    /// When the session is in as many rooms as it may be.
+    pub(super) fn add_attachment(&self, member: &Arc<Member>) -> Result<Option<Arc<Member>>, RoomsFull> {
+        let max = self.rooms_max();
+        let mut attachments = locked(&self.attachments);
+        let key = member.room().key();
+        if let Some(older) = attachments.iter_mut().find(|older| older.room().key() == key) {
+            return Ok(Some(std::mem::replace(older, Arc::clone(member))));
+        }
+        if attachments.len() >= max {
+            return Err(RoomsFull { max });
+        }
+        attachments.push(Arc::clone(member));
+        Ok(None)
+    }
+
+    /// Gives an attachment up; whether it still was one.
+    pub(super) fn remove_attachment(&self, id: AttachmentId) -> bool {
+        let mut attachments = locked(&self.attachments);
+        let before = attachments.len();
+        attachments.retain(|member| member.id() != id);
+        attachments.len() < before
+    }
+
+    pub(super) fn all_attachments(&self) -> Vec<Arc<Member>> {
+        locked(&self.attachments).clone()
+    }
+}
+
+/// A session is in as many rooms as it may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct RoomsFull {
+    /// How many that is.
+    pub max: usize,
+}
+
+fn lane(push: &Push) -> Lane {
+    let key = |sign, conversation, who: Option<&Who>| {
+        Lane::Merged(SignKey { sign, conversation, who: who.map(|who| (who.kind, who.id.clone())) })
+    };
+    match push {
+        Push::Permission { .. } | Push::Head { .. } | Push::Share { .. } | Push::Advice { .. } => Lane::Control,
+        Push::Presence { conversation, who, .. } => key(Sign::Presence, *conversation, Some(who)),
+        Push::Receipt { conversation, who, .. } => key(Sign::Receipt, *conversation, Some(who)),
+        Push::Inbox { conversation } => key(Sign::Inbox, conversation.id, None),
+        Push::Typing { .. } => Lane::Dropped,
+        Push::Entry { .. } => {
+            debug_assert!(false, "entries are given by delivery, which keeps their order");
+            Lane::Dropped
+        }
+    }
+}

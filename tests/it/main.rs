@@ -1,0 +1,9 @@
+//! The integration tests: real PostgreSQL, real sockets, one binary. One file per feature; `support/` is the kit.
+//!
+//! Tests are named as claims and written as scripts of actors. Nothing here sleeps to wait for something: it polls with a
+//! deadline, or is told.
+
+mod append;
+mod catalogue;
+mod committers;
+mod support;

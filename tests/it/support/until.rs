@@ -1,0 +1,27 @@
+//! Waiting without sleeping blindly: a condition, asked again until it holds or a deadline says it never will.
+
+use std::fmt::Debug;
+use std::time::{Duration, Instant};
+
+/// Longest wait for anything that must happen.
+pub const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Asks again and again until the answer is `Some`; panics with `what` after [`PATIENCE`].
+pub async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut ask: impl FnMut() -> F) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "never happened: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// The error of a result that must be one.
+pub fn refused<T: Debug, E>(result: Result<T, E>) -> E {
+    match result {
+        Ok(value) => panic!("must have been refused: {value:?}"),
+        Err(error) => error,
+    }
+}
