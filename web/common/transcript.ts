@@ -59,7 +59,8 @@ export function readCards(entries: readonly Positioned[]): Map<string, CardReadi
       const reading = of(entry.body.card.id);
       reading.latest = Math.max(reading.latest, entry.body.card.version);
     } else if (entry.kind === "selection") {
-      const { card, version, options, labels } = entry.body;
+      const { card, version, options, labels, state } = entry.body;
+      if (state === "open") continue; // a choice that decided nothing
       of(card).decisions.set(version, { by: entry.author, at: entry.at, version, options, labels });
     }
   }

@@ -5,10 +5,10 @@ export function fail(code, status, details = {}) {
   throw Object.assign(new Error(code), { code, status, details });
 }
 
-const whoOf = ({ kind, id, name }) => ({ kind, id, name });
+export const whoOf = ({ kind, id, name }) => ({ kind, id, name });
 const RIGHTS = { view: ["read"], respond: ["send", "typing"], select_options: ["select"] };
-const rightsOf = (permissions) => permissions.flatMap((it) => RIGHTS[it] ?? []);
-const STAFF_RIGHTS = ["read", "send", "note", "card", "share", "typing"];
+export const rightsOf = (permissions) => permissions.flatMap((it) => RIGHTS[it] ?? []);
+export const STAFF_RIGHTS = ["read", "send", "note", "card", "share", "typing"];
 
 export class Rooms {
   organization = {
@@ -20,21 +20,21 @@ export class Rooms {
   };
   staff = [];
   service = { kind: "service", id: "svc1", name: "Fare watch", key: `parlour_sk_${randomBytes(12).toString("hex")}` };
-  #life;
+  life;
   #conversations = new Map();
   #tokens = new Map();
   #shares = new Map();
   #secrets = new Map();
   #devices = new Map();
-  #sessions = new Set();
+  sessions = new Set();
 
   constructor(lifeSeconds) {
-    this.#life = lifeSeconds * 1000;
+    this.life = lifeSeconds * 1000;
   }
 
   token(actor) {
     const token = randomUUID();
-    this.#tokens.set(token, { actor, ends: Date.now() + this.#life });
+    this.#tokens.set(token, { actor, ends: Date.now() + this.life });
     return token;
   }
 
@@ -60,7 +60,7 @@ export class Rooms {
       updated_at: time,
     };
     this.#conversations.set(conversation.id, conversation);
-    this.#tellInbox(conversation);
+    this.tellInbox(conversation);
     return conversation;
   }
 
@@ -109,7 +109,7 @@ export class Rooms {
 
   members(conversation) {
     const members = new Map();
-    for (const session of this.#sessions) {
+    for (const session of this.sessions) {
       if (session.rooms?.has(conversation.id))
         members.set(session.actor.id, { who: whoOf(session.actor), state: "online" });
     }
@@ -139,12 +139,12 @@ export class Rooms {
       body,
     };
     conversation.entries.push(entry);
-    for (const session of this.#sessions) {
+    for (const session of this.sessions) {
       if (!session.rooms?.has(conversation.id)) continue;
       const mine = this.view(conversation, session.actor).find((it) => it.entry === entry);
       if (mine) session.say({ type: "entry", conversation: conversation.id, epoch: 1, ...mine });
     }
-    this.#tellInbox(conversation);
+    this.tellInbox(conversation);
     const seq = this.view(conversation, author).find((it) => it.entry === entry)?.seq;
     return { entry_id: entry.id, seq, duplicate: false, ...(body.state && { state: body.state }) };
   }
@@ -168,8 +168,8 @@ export class Rooms {
     return this.write(conversation, author, "selection", body, client_id, at);
   }
 
-  #tellInbox(conversation) {
-    for (const session of this.#sessions) {
+  tellInbox(conversation) {
+    for (const session of this.sessions) {
       if (session.inbox) session.say({ type: "inbox", conversation: this.row(conversation, session.actor) });
     }
   }
@@ -240,7 +240,7 @@ export class Rooms {
     this.#tellShare(share);
     return {
       guest_token: this.token(guest),
-      expires_in: this.#life / 1000,
+      expires_in: this.life / 1000,
       device_key: key,
       conversation_id: share.conversation_id,
       permissions: share.permissions,
@@ -252,7 +252,7 @@ export class Rooms {
   changeShare(id, change, actor) {
     const share = this.#shares.get(id) ?? fail("NOT_FOUND", 404);
     Object.assign(share, change);
-    for (const session of this.#sessions) {
+    for (const session of this.sessions) {
       if (session.actor?.share === share)
         session.say({
           type: "permission",
@@ -274,7 +274,7 @@ export class Rooms {
     const share = this.#shares.get(id) ?? fail("NOT_FOUND", 404);
     share.revoked_at = new Date().toISOString();
     share.status = "revoked";
-    for (const session of [...this.#sessions]) if (session.actor?.share === share) session.socket.close(4510);
+    for (const session of [...this.sessions]) if (session.actor?.share === share) session.socket.close(4510);
     this.#event(share, actor, { action: "revoked", label: share.label });
     this.#tellShare(share);
     return share;
@@ -285,168 +285,9 @@ export class Rooms {
   }
 
   #tellShare(share) {
-    for (const session of this.#sessions) {
+    for (const session of this.sessions) {
       if (session.actor?.kind === "staff" && session.rooms.has(share.conversation_id))
         session.say({ type: "share", conversation: share.conversation_id, share });
     }
-  }
-
-  // --- sockets -----------------------------------------------------------------------------------------------------
-
-  connect(socket) {
-    const session = { socket, actor: null, rooms: new Set(), inbox: false, expiry: null };
-    session.say = (frame) => socket.send(JSON.stringify(frame));
-    this.#sessions.add(session);
-    socket.on("message", (data) => {
-      const command = JSON.parse(data);
-      try {
-        if (!session.actor && command.type !== "hello") return socket.close(4501);
-        session.say({ id: command.id, ok: this[`do_${command.type}`](session, command) ?? {} });
-      } catch (error) {
-        if (!error.code) console.error(error);
-        session.say({
-          id: command.id,
-          error: {
-            code: error.code ?? "INTERNAL",
-            message: String(error.message),
-            retryable: false,
-            details: error.details ?? {},
-          },
-        });
-      }
-    });
-    socket.on("close", () => {
-      clearTimeout(session.expiry);
-      const left = [...session.rooms];
-      session.rooms.clear();
-      this.#sessions.delete(session);
-      for (const id of left) this.#presence(id, session, "offline");
-    });
-  }
-
-  #presence(id, session, state) {
-    const conversation = this.get(id);
-    if ([...this.#sessions].some((it) => it !== session && it.actor?.id === session.actor.id && it.rooms.has(id)))
-      return;
-    this.#others(id, session, { type: "presence", conversation: id, who: whoOf(session.actor), state });
-    this.#tellInbox(conversation);
-  }
-
-  #others(id, session, frame) {
-    for (const it of this.#sessions) if (it !== session && it.rooms.has(id)) it.say(frame);
-  }
-
-  #live(session) {
-    clearTimeout(session.expiry);
-    if (session.actor.kind !== "service") session.expiry = setTimeout(() => session.socket.close(4401), this.#life);
-    return this.#life;
-  }
-
-  do_hello(session, { token }) {
-    session.actor = this.actor(token) ?? fail("UNAUTHENTICATED", 401);
-    const principal = { ...whoOf(session.actor), organization: { id: "o1", name: this.organization.name } };
-    return { session: randomUUID(), principal, heartbeat_ms: 25_000, expires_in_ms: this.#live(session), limits: {} };
-  }
-
-  do_refresh(session, { token }) {
-    if (session.actor.kind === "guest")
-      return { expires_in_ms: this.#live(session), guest_token: this.token(session.actor) };
-    if (!this.actor(token)) fail("UNAUTHENTICATED", 401);
-    return { expires_in_ms: this.#live(session) };
-  }
-
-  do_attach(session, { conversation: id, since }) {
-    const conversation = this.get(id);
-    if (session.actor.kind === "guest" && session.actor.share.conversation_id !== id) fail("NOT_FOUND", 404);
-    const all = this.view(conversation, session.actor);
-    const came = !this.members(conversation).some((it) => it.who.id === session.actor.id);
-    session.rooms.add(id);
-    if (came) this.#presence(id, session, "online");
-    const { title, status, stage } = conversation;
-    const receipts = [...conversation.reads.values()]
-      .map((it) => this.#receiptFor(it, conversation, session.actor))
-      .filter((it) => it.who.id !== session.actor.id);
-    return {
-      resumed: Boolean(since),
-      position: { epoch: 1, seq: all.length },
-      entries: since ? all.slice(since.seq) : all.slice(-50),
-      has_more: false,
-      conversation: { id, title, status, stage },
-      permissions: session.actor.kind === "guest" ? rightsOf(session.actor.share.permissions) : STAFF_RIGHTS,
-      members: this.members(conversation),
-      receipts,
-    };
-  }
-
-  do_detach(session, { conversation }) {
-    session.rooms.delete(conversation);
-    this.#presence(conversation, session, "offline");
-  }
-
-  do_subscribe(session) {
-    session.inbox = true;
-  }
-
-  do_send(session, { conversation, client_id, text }) {
-    return this.write(this.get(conversation), session.actor, "message", { text }, client_id);
-  }
-
-  do_note(session, { conversation, client_id, text }) {
-    return this.write(this.get(conversation), session.actor, "note", { text }, client_id);
-  }
-
-  do_select(session, command) {
-    return this.select(this.get(command.conversation), session.actor, command);
-  }
-
-  do_typing(session, { conversation, active }) {
-    this.#others(conversation, session, {
-      type: "typing",
-      conversation,
-      who: whoOf(session.actor),
-      active,
-      expires_ms: 6000,
-    });
-  }
-
-  do_presence(_session, { conversation }) {
-    return { members: this.members(this.get(conversation)) };
-  }
-
-  do_ping() {
-    return {};
-  }
-
-  do_history(session, { conversation: id, before, limit = 50 }) {
-    const all = this.view(this.get(id), session.actor);
-    const older = all.filter((it) => it.seq < before);
-    return { entries: older.slice(-limit), epoch: 1, head: all.length, has_more: older.length > limit };
-  }
-
-  do_read(session, { conversation: id, received = 0, read = 0 }) {
-    const conversation = this.get(id);
-    const before = conversation.reads.get(session.actor.id) ?? { received: 0, read: 0 };
-    const now = {
-      actor: session.actor,
-      received: Math.max(before.received, received, read),
-      read: Math.max(before.read, read),
-    };
-    conversation.reads.set(session.actor.id, now);
-    for (const it of this.#sessions) {
-      if (it.rooms.has(id) && it.actor.id !== session.actor.id)
-        it.say({ type: "receipt", conversation: id, ...this.#receiptFor(now, conversation, it.actor) });
-    }
-    if (session.actor.kind === "staff") this.#tellInbox(conversation);
-    return { received: now.received, read: now.read };
-  }
-
-  /** The same reading in the numbering of whoever hears it. */
-  #receiptFor({ actor, received, read }, conversation, hearer) {
-    const own = this.view(conversation, actor);
-    const theirs = this.view(conversation, hearer);
-    const map = (seq) =>
-      theirs.filter((it) => conversation.entries.indexOf(it.entry) <= conversation.entries.indexOf(own[seq - 1]?.entry))
-        .length;
-    return { who: whoOf(actor), received: map(received), read: map(read) };
   }
 }

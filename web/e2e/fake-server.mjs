@@ -8,6 +8,7 @@ import { extname, join } from "node:path";
 import { WebSocketServer } from "ws";
 import { fail, Rooms } from "./fake-rooms.mjs";
 import { seed } from "./fake-seed.mjs";
+import { Sockets } from "./fake-sockets.mjs";
 
 const dist = new URL("../dist", import.meta.url).pathname;
 const life = Number(process.env.PARLOUR_FAKE_TOKEN_SECONDS ?? 20);
@@ -215,7 +216,8 @@ async function api(request, response, url) {
 }
 
 const sockets = new WebSocketServer({ server, path: "/api/v1/ws", handleProtocols: () => "parlour.v1+json" });
-sockets.on("connection", (socket) => rooms.connect(socket));
+const room = new Sockets(rooms);
+sockets.on("connection", (socket) => room.connect(socket));
 
 server.listen(port, "127.0.0.1", () => {
   const base = `http://127.0.0.1:${server.address().port}`;

@@ -41,6 +41,9 @@ let staff;
 let phone;
 let title;
 const watches = {};
+/** Entry pushes kept from the third phone while `holding`. */
+const held = [];
+let holding = false;
 
 before(async () => {
   mkdirSync(ARTIFACTS, { recursive: true });
@@ -219,7 +222,7 @@ test("staff share a new link, a third person enters by it, and a revoke ends it 
   const dialog = staff.getByRole("dialog", { name: `Share with ${title}` });
   await dialog.getByLabel("Label").fill("Third phone");
   await dialog.getByText("24 hours").click();
-  await dialog.getByText("Choose options").click();
+  await dialog.getByRole("checkbox", { name: /Choose options/ }).check();
   await dialog.getByRole("button", { name: "Create link" }).click();
   await dialog.getByRole("button", { name: "Copy" }).click();
   await dialog.getByRole("button", { name: "Copied" }).waitFor();
@@ -229,17 +232,48 @@ test("staff share a new link, a third person enters by it, and a revoke ends it 
   const url = await staff.evaluate(() => navigator.clipboard.readText());
   assert.match(url, /\/s\/parlour_sh_/);
   const third = await open("third", { ...PHONE, colorScheme: "dark" });
+  await third.routeWebSocket(/\/api\/v1\/ws$/, (socket) => {
+    const upstream = socket.connectToServer();
+    upstream.onMessage((data) => {
+      if (holding && JSON.parse(data).type === "entry") held.push(() => socket.send(data));
+      else socket.send(data);
+    });
+  });
   await third.goto(url);
   await third.getByRole("button", { name: "Enter" }).tap();
   await log(third).getByText("Please do.").waitFor();
   await accessible(third, "the room, dark");
   await shoot(third, "8-third");
+  await dialog.getByText("Write messages").click();
+  await third.getByText("Writing is switched off for this link.", { exact: false }).waitFor();
+  await dialog.getByText("Write messages").click();
+  await third.getByRole("textbox").waitFor();
+  await theSlowerOneIsTold(third);
   await dialog.getByRole("button", { name: "Revoke Third phone" }).click();
   await third.getByRole("heading", { name: "This link has ended" }).waitFor();
   await accessible(third, "the end of a link");
   await shoot(third, "9-ended");
   await dialog.getByRole("button", { name: "Close" }).click();
 });
+
+/** Two choose at one moment: what the third phone hears is held back until its own choice was refused. */
+async function theSlowerOneIsTold(third) {
+  await post(`/conversations/${server.dev.conversation_id}/cards`, { ...CARD, title: "Last evening" });
+  const [fast, slow] = [phone, third].map((page) => page.getByRole("article", { name: "Last evening" }));
+  await slow.getByText("Shared shuttle").tap();
+  await slow.getByRole("button", { name: "Confirm Shared shuttle" }).tap();
+  holding = true;
+  await fast.getByText("Private car").tap();
+  await fast.getByRole("button", { name: "Confirm Private car" }).tap();
+  await phone.getByRole("button", { name: "Yes, choose this" }).tap();
+  await fast.getByText("You chose Private car").waitFor();
+  await third.getByRole("button", { name: "Yes, choose this" }).tap();
+  await slow.getByText("Inès was a moment faster: Private car is chosen.", { exact: false }).waitFor();
+  for (const release of held.splice(0)) release();
+  holding = false;
+  await slow.getByText("Inès chose Private car").waitFor();
+  await shoot(third, "8-slower");
+}
 
 test("both stay connected over two token refreshes", { timeout: 120_000 }, async () => {
   const deadline = Date.now() + 100_000;

@@ -62,8 +62,8 @@ const REFRESH_AT = 0.8;
 export function afterClose(code: number): "reconnect" | "fresh-token" | "stop" {
   if (code === TOKEN_EXPIRED) return "fresh-token";
   if (code >= 4000 && code <= 4499) return "reconnect";
-  // 1005 and 1006 never travel: they are the browser's words for "no close frame", that is a lost connection.
-  return [1001, 1005, LOST, 1011, 1012, 1013].includes(code) ? "reconnect" : "stop";
+  // 1006 never travels: it is the browser's word for "no close frame", that is a lost connection.
+  return [1001, LOST, 1011, 1012, 1013].includes(code) ? "reconnect" : "stop";
 }
 
 interface Waiting {
@@ -226,8 +226,8 @@ export class Connection extends Emitter<Events> {
     else waiting.reject(new ParlourError(frame.error));
   }
 
-  #armRefresh(expiresInMs: number): void {
-    if (!(expiresInMs > 0)) return; // an API key does not end
+  #armRefresh(expiresInMs: number | null): void {
+    if (expiresInMs === null) return; // an API key does not end
     this.#refresh = this.#options.clock.after(expiresInMs * REFRESH_AT, () => void this.#renew(expiresInMs));
   }
 

@@ -130,11 +130,14 @@ export interface Receipt {
 export interface ConversationHead {
   id: string;
   title: string;
-  status: string;
-  stage: string;
+  /** Staff and services only, like `stage`. */
+  status?: string;
+  stage?: string;
 }
 
 export interface ConversationRow extends ConversationHead {
+  status: string;
+  stage: string;
   channel: string;
   user_id: string | null;
   assigned_to: string | null;
@@ -153,7 +156,8 @@ export interface Share {
   conversation_id: string;
   label: string | null;
   permissions: SharePermission[];
-  created_by: unknown;
+  /** `null` when a service made it. */
+  created_by: string | null;
   created_at: string;
   expires_at: string;
   revoked_at: string | null;
@@ -172,7 +176,8 @@ export interface HelloReply {
   session: string;
   principal: Principal;
   heartbeat_ms: number;
-  expires_in_ms: number;
+  /** `null`: an API key does not end. */
+  expires_in_ms: number | null;
   limits: Limits;
 }
 

@@ -7,6 +7,7 @@ import { resolve } from "node:path";
 import { test } from "node:test";
 import { decode as decodeMessagePack } from "@msgpack/msgpack";
 import { readFrame } from "../src/codec.ts";
+import { afterClose } from "../src/connection.ts";
 
 interface Vector {
   name: string;
@@ -35,6 +36,11 @@ if (!existsSync(folder)) {
 function check(vector: Vector): void {
   if (typeof vector.msgpack === "string" && vector.msgpack !== "" && vector.json !== undefined) {
     assert.deepEqual(decodeMessagePack(Buffer.from(vector.msgpack, "base64")), vector.json);
+  }
+  if (vector.kind === "close") {
+    const { code, reconnect } = vector.json as { code: number; reconnect: boolean };
+    assert.equal(afterClose(code) !== "stop", reconnect);
+    return;
   }
   if (vector.kind !== "push" && vector.kind !== "reply") return;
   if (!vector.valid) return;

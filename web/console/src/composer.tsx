@@ -74,20 +74,7 @@ export function Composer({ desk, room, to }: Props) {
       />
       <div class="tools">
         <Modes mode={mode} onTurn={turn} />
-        <span class="small end" role="status">
-          {tooLong ? (
-            S.tooLong(MAX)
-          ) : mode === "note" ? (
-            <>
-              <Lock class="sm" />
-              {S.wontSee(to)}
-            </>
-          ) : (
-            <>
-              <kbd>Enter</kbd> {S.enterSends}
-            </>
-          )}
-        </span>
+        <Hint mode={mode} to={to} tooLong={tooLong} />
         <button
           type="submit"
           class={words === "" ? "btn slim icon" : "btn slim icon ready"}
@@ -98,6 +85,25 @@ export function Composer({ desk, room, to }: Props) {
         </button>
       </div>
     </form>
+  );
+}
+
+function Hint({ mode, to, tooLong }: { mode: Mode; to: string; tooLong: boolean }) {
+  return (
+    <span class="small end" role="status">
+      {tooLong ? (
+        S.tooLong(MAX)
+      ) : mode === "note" ? (
+        <>
+          <Lock class="sm" />
+          {S.wontSee(to)}
+        </>
+      ) : (
+        <>
+          <kbd>Enter</kbd> {S.enterSends}
+        </>
+      )}
+    </span>
   );
 }
 

@@ -217,7 +217,7 @@ function Row({ row, desk, now, current }: RowProps) {
   const unread = desk.unreadOf(row);
   const typing = current ? typists(desk) : "";
   const last = row.last_entry;
-  const mine = last?.author.id === desk.session.me.value?.user.id;
+  const mine = last !== undefined && last?.author.id === (desk.client.me?.id ?? desk.session.me.value?.user.id);
   const author = last && (mine ? S.you : last.author.kind === "guest" ? "" : last.author.name.split(" ")[0]);
   return (
     <a

@@ -7,6 +7,24 @@ import type { Session } from "./session.ts";
 import { S } from "./strings.ts";
 
 export function Login({ session }: { session: Session }) {
+  return (
+    <div class="signin">
+      <div class="pane">
+        <div class="row">
+          <Mark />
+          <span class="s">{S.brand}</span>
+        </div>
+        <main>
+          <SignInForm session={session} />
+        </main>
+        <p class="small f">{S.recorded}</p>
+      </div>
+      <Art />
+    </div>
+  );
+}
+
+function SignInForm({ session }: { session: Session }) {
   const [email, setEmail] = useState("");
   const [password, setPassword] = useState("");
   const [busy, setBusy] = useState(false);
@@ -25,60 +43,48 @@ export function Login({ session }: { session: Session }) {
     }
   };
   return (
-    <div class="signin">
-      <div class="pane">
-        <div class="row">
-          <Mark />
-          <span class="s">{S.brand}</span>
-        </div>
-        <main>
-          <form
-            onSubmit={(event) => {
-              event.preventDefault();
-              void signIn();
-            }}
-          >
-            <h1>{S.signIn}</h1>
-            <p class="q to">{S.signInTo}</p>
-            <label class="field">
-              <span class="lab">{S.email}</span>
-              <input
-                class="input"
-                type="email"
-                autocomplete="username"
-                required
-                value={email}
-                onInput={(event) => setEmail(event.currentTarget.value)}
-              />
-            </label>
-            <label class="field">
-              <span class="lab">{S.password}</span>
-              <input
-                class="input"
-                type="password"
-                autocomplete="current-password"
-                required
-                value={password}
-                onInput={(event) => setPassword(event.currentTarget.value)}
-              />
-            </label>
-            {problem && (
-              <p class="hint bad" role="alert">
-                <Alert class="sm" />
-                {problem}
-              </p>
-            )}
-            <button type="submit" class="btn primary" aria-busy={busy}>
-              {busy && <span class="spin" />}
-              {busy ? S.signingIn : S.signIn}
-            </button>
-            <p class="hint">{S.travelling}</p>
-          </form>
-        </main>
-        <p class="small f">{S.recorded}</p>
-      </div>
-      <Art />
-    </div>
+    <form
+      onSubmit={(event) => {
+        event.preventDefault();
+        void signIn();
+      }}
+    >
+      <h1>{S.signIn}</h1>
+      <p class="q to">{S.signInTo}</p>
+      <label class="field">
+        <span class="lab">{S.email}</span>
+        <input
+          class="input"
+          type="email"
+          autocomplete="username"
+          required
+          value={email}
+          onInput={(event) => setEmail(event.currentTarget.value)}
+        />
+      </label>
+      <label class="field">
+        <span class="lab">{S.password}</span>
+        <input
+          class="input"
+          type="password"
+          autocomplete="current-password"
+          required
+          value={password}
+          onInput={(event) => setPassword(event.currentTarget.value)}
+        />
+      </label>
+      {problem && (
+        <p class="hint bad" role="alert">
+          <Alert class="sm" />
+          {problem}
+        </p>
+      )}
+      <button type="submit" class="btn primary" aria-busy={busy}>
+        {busy && <span class="spin" />}
+        {busy ? S.signingIn : S.signIn}
+      </button>
+      <p class="hint">{S.travelling}</p>
+    </form>
   );
 }
 

@@ -108,22 +108,29 @@ export function ShareDialog({ desk, onClose }: { desk: Desk; onClose(): void }) 
           )}
           {made ? <LinkReady url={made.url} onAnother={another} /> : <CreateButton busy={busy} />}
         </form>
-        <div class="qrbox">
-          <div class="panelbox">
-            {made ? <Qr text={made.url} /> : <div class="qr empty" aria-hidden="true" />}
-            <p class="small q">{made ? S.point : S.qrLater}</p>
-          </div>
-          <div class="panelbox og">
-            <Avatar name={desk.session.me.value?.organization.name ?? ""} />
-            <div class="grow">
-              <div class="m ell">{desk.session.me.value?.organization.name}</div>
-              <div class="small q ell">{S.preview}</div>
-            </div>
-          </div>
-        </div>
+        <Aside desk={desk} url={made?.url ?? null} />
       </div>
       <LinksTable desk={desk} />
     </Dialog>
+  );
+}
+
+/** What the client will see first: the code to scan, and whose page it is. */
+function Aside({ desk, url }: { desk: Desk; url: string | null }) {
+  return (
+    <div class="qrbox">
+      <div class="panelbox">
+        {url ? <Qr text={url} /> : <div class="qr empty" aria-hidden="true" />}
+        <p class="small q">{url ? S.point : S.qrLater}</p>
+      </div>
+      <div class="panelbox og">
+        <Avatar name={desk.session.me.value?.organization.name ?? ""} />
+        <div class="grow">
+          <div class="m ell">{desk.session.me.value?.organization.name}</div>
+          <div class="small q ell">{S.preview}</div>
+        </div>
+      </div>
+    </div>
   );
 }
 
@@ -161,30 +168,7 @@ function Wishes({ wish, fixedLabel, cardOpen, onChange }: WishesProps) {
             onInput={(event) => onChange({ label: event.currentTarget.value })}
           />
         </label>
-        <fieldset class="field">
-          <legend class="lab">{S.seats}</legend>
-          <div class="stepper">
-            <button
-              type="button"
-              class="btn ghost"
-              aria-label={S.fewer}
-              disabled={wish.seats <= 1}
-              onClick={() => onChange({ seats: wish.seats - 1 })}
-            >
-              <Minus />
-            </button>
-            <output aria-live="polite">{wish.seats}</output>
-            <button
-              type="button"
-              class="btn ghost"
-              aria-label={S.moreSeats}
-              disabled={wish.seats >= MAX_SEATS}
-              onClick={() => onChange({ seats: wish.seats + 1 })}
-            >
-              <Plus />
-            </button>
-          </div>
-        </fieldset>
+        <Seats seats={wish.seats} onChange={(seats) => onChange({ seats })} />
       </div>
       <fieldset class="field">
         <legend class="lab">{S.endsAfter}</legend>
@@ -217,6 +201,35 @@ function Wishes({ wish, fixedLabel, cardOpen, onChange }: WishesProps) {
         </div>
       </fieldset>
     </>
+  );
+}
+
+function Seats({ seats, onChange }: { seats: number; onChange(seats: number): void }) {
+  return (
+    <fieldset class="field">
+      <legend class="lab">{S.seats}</legend>
+      <div class="stepper">
+        <button
+          type="button"
+          class="btn ghost"
+          aria-label={S.fewer}
+          disabled={seats <= 1}
+          onClick={() => onChange(seats - 1)}
+        >
+          <Minus />
+        </button>
+        <output aria-live="polite">{seats}</output>
+        <button
+          type="button"
+          class="btn ghost"
+          aria-label={S.moreSeats}
+          disabled={seats >= MAX_SEATS}
+          onClick={() => onChange(seats + 1)}
+        >
+          <Plus />
+        </button>
+      </div>
+    </fieldset>
   );
 }
 

@@ -23,7 +23,7 @@ export function Side({ desk, onLinks }: { desk: Desk; onLinks(): void }) {
           <dl class="kv">
             <dt>{S.stage}</dt>
             <dd>
-              <Stage stage={head.stage} />
+              <Stage stage={head.stage ?? ""} />
             </dd>
             <dt>{S.status}</dt>
             <dd class="cap">{head.status}</dd>

@@ -209,4 +209,5 @@ const STAGES: Record<string, string> = {
   lost: "Lost",
 };
 export const STAGE_NAMES = Object.keys(STAGES);
-export const stageName = (stage: string): string => STAGES[stage] ?? stage;
+/** An organization may use stages of its own: their names are shown as they are. */
+export const stageName = (stage: string): string => STAGES[stage] ?? stage.charAt(0).toUpperCase() + stage.slice(1);

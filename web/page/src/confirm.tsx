@@ -19,7 +19,7 @@ export function Confirm({ option, onYes, onBack }: Props) {
     dialog?.showModal();
     return () => dialog?.close();
   }, []);
-  const { label, description, price, price_note, route } = option;
+  const { label, description, price } = option;
   return (
     <dialog
       ref={sheet}
@@ -47,39 +47,7 @@ export function Confirm({ option, onYes, onBack }: Props) {
           )}
           .
         </p>
-        <dl class="bill">
-          {route && (
-            <>
-              <div>
-                <dt>{S.journey}</dt>
-                <dd>
-                  <bdi>
-                    {route.departs} {route.from} → {route.arrives} {route.to}
-                  </bdi>
-                  {route.day_offset ? <sup> +{route.day_offset}</sup> : null}
-                </dd>
-              </div>
-              <div>
-                <dt>{S.duration}</dt>
-                <dd>{route.duration}</dd>
-              </div>
-            </>
-          )}
-          {price_note && (
-            <div>
-              <dt>{S.price}</dt>
-              <dd>{price_note}</dd>
-            </div>
-          )}
-          {price && (
-            <div class="total">
-              <dt>{S.total}</dt>
-              <dd>
-                <bdi class="nw">{money(price)}</bdi>
-              </dd>
-            </div>
-          )}
-        </dl>
+        <Bill option={option} />
         <p class="soft">
           <Info />
           <span>{S.sheetNote}</span>
@@ -92,5 +60,45 @@ export function Confirm({ option, onYes, onBack }: Props) {
         </button>
       </div>
     </dialog>
+  );
+}
+
+/** What it is and what it costs, line by line. */
+function Bill({ option }: { option: CardOption }) {
+  const { price, price_note, route } = option;
+  return (
+    <dl class="bill">
+      {route && (
+        <>
+          <div>
+            <dt>{S.journey}</dt>
+            <dd>
+              <bdi>
+                {route.departs} {route.from} → {route.arrives} {route.to}
+              </bdi>
+              {route.day_offset ? <sup> +{route.day_offset}</sup> : null}
+            </dd>
+          </div>
+          <div>
+            <dt>{S.duration}</dt>
+            <dd>{route.duration}</dd>
+          </div>
+        </>
+      )}
+      {price_note && (
+        <div>
+          <dt>{S.price}</dt>
+          <dd>{price_note}</dd>
+        </div>
+      )}
+      {price && (
+        <div class="total">
+          <dt>{S.total}</dt>
+          <dd>
+            <bdi class="nw">{money(price)}</bdi>
+          </dd>
+        </div>
+      )}
+    </dl>
   );
 }

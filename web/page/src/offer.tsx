@@ -17,6 +17,8 @@ interface Props {
 }
 
 export function Offer(props: Props) {
+  // Kept here, above the choice: when somebody else was faster, the card turns decided and the reason must stay readable.
+  const [problem, setProblem] = useState<string | null>(null);
   const { card, reading } = props.line;
   const decision = reading.decisions.get(card.version);
   const id = `card-${card.id}-${card.version}`;
@@ -28,7 +30,13 @@ export function Offer(props: Props) {
         {card.subtitle && <p>{card.subtitle}</p>}
       </header>
       {card.details && card.details.length > 0 && <Details details={card.details} />}
-      {decision ? <Kept {...props} decision={decision} /> : <Choice {...props} />}
+      {problem && (
+        <p class="trouble" role="alert">
+          <Alert />
+          {problem}
+        </p>
+      )}
+      {decision ? <Kept {...props} decision={decision} /> : <Choice {...props} onProblem={setProblem} />}
     </article>
   );
 }
@@ -127,11 +135,10 @@ function Details({ details }: { details: { label: string; title: string; text?: 
   );
 }
 
-function Choice({ line, guest, room }: Props) {
+function Choice({ line, guest, room, onProblem }: Props & { onProblem(problem: string | null): void }) {
   const { card, reading } = line;
   const [chosen, setChosen] = useState<string | null>(null);
   const [asking, setAsking] = useState(false);
-  const [problem, setProblem] = useState<string | null>(null);
   const replaced = reading.latest > card.version;
   const may = room.permissions.includes("select");
   const online = guest.line.value === "connected";
@@ -142,7 +149,7 @@ function Choice({ line, guest, room }: Props) {
 
   const choose = async () => {
     setAsking(false);
-    setProblem(null);
+    onProblem(null);
     const { client } = guest;
     if (!client || !option) return;
     const { clientId, done } = client.select(room.id, card.id, card.version, [option.id]);
@@ -150,7 +157,7 @@ function Choice({ line, guest, room }: Props) {
       await done;
     } catch (error) {
       client.discard(room.id, clientId);
-      setProblem(explain(error, card.options));
+      onProblem(explain(error, card.options));
     }
   };
   const name = `choice-${card.id}-${card.version}`;
@@ -180,12 +187,6 @@ function Choice({ line, guest, room }: Props) {
         ))}
       </fieldset>
       <footer>
-        {problem && (
-          <p class="trouble" role="alert">
-            <Alert />
-            {problem}
-          </p>
-        )}
         <Continue replaced={replaced} may={may} online={online} busy={busy} label={option?.label} />
         {card.note && <p class="small q fine">{card.note}</p>}
       </footer>
