@@ -25,7 +25,9 @@ const client = new ParlourClient({
 });
 
 client.on("state", ({ current, code }) => console.log(`· ${current}${code ? ` (${code})` : ""}`));
-client.on("entry", ({ at }) => console.log(`${at.seq} ${at.entry.author.name}: ${at.entry.body.text ?? at.entry.kind}`));
+client.on("entry", ({ at }) =>
+  console.log(`${at.seq} ${at.entry.author.name}: ${at.entry.body.text ?? at.entry.kind}`),
+);
 
 const room = client.join(claim.conversation_id);
 client.connect();

@@ -2,7 +2,7 @@
 // Filters live in the address (route.ts). A list that loads shows ghost rows, an empty one says what to do.
 import type { ConversationRow } from "@parlour/client";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { shortWhen } from "../../common/format.ts";
+import { callName, shortWhen } from "../../common/format.ts";
 import { Alert, Check, ChevronDown, Close, Compose, Search, Sort } from "../../common/icon.tsx";
 import { Avatar, Stage, useNow } from "./bits.tsx";
 import type { Desk } from "./desk.ts";
@@ -218,7 +218,7 @@ function Row({ row, desk, now, current }: RowProps) {
   const typing = current ? typists(desk) : "";
   const last = row.last_entry;
   const mine = last !== undefined && last?.author.id === (desk.client.me?.id ?? desk.session.me.value?.user.id);
-  const author = last && (mine ? S.you : last.author.kind === "guest" ? "" : last.author.name.split(" ")[0]);
+  const author = last && (mine ? S.you : last.author.kind === "guest" ? "" : callName(last.author));
   return (
     <a
       class={`${current ? "sel" : ""} ${unread > 0 ? "unread" : ""}`}

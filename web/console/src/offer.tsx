@@ -1,7 +1,7 @@
 // A card in the thread: its options as a table with journey and price, and its last line: open, chosen by whom and when, or replaced.
 // A decision is a sentence on the card itself; what was not chosen stays legible but steps back.
 import type { CardOption } from "@parlour/client";
-import { firstName, money, time } from "../../common/format.ts";
+import { callName, money, time } from "../../common/format.ts";
 import { CardIcon, Check, ChevronDown, Decided, Eye, Retry } from "../../common/icon.tsx";
 import type { Line } from "../../common/transcript.ts";
 import { S } from "./strings.ts";
@@ -18,7 +18,7 @@ export function Offer({ line }: { line: Extract<Line, { kind: "card" }> }) {
           <h3>{card.title}</h3>
           <span class="q ell grow">{card.subtitle}</span>
           <span class="small f nw">
-            {firstName(entry.author.name)} <time dateTime={entry.at}>{time(entry.at)}</time>
+            {callName(entry.author)} <time dateTime={entry.at}>{time(entry.at)}</time>
           </span>
           <span class="ver">v{card.version}</span>
         </header>
@@ -41,7 +41,7 @@ export function Offer({ line }: { line: Extract<Line, { kind: "card" }> }) {
             </dl>
           </details>
         )}
-        <ul class="opts" aria-label={S.options}>
+        <ul class={card.options.some((it) => it.route) ? "opts" : "opts plain"} aria-label={S.options}>
           {card.options.map((option) => (
             <Option key={option.id} option={option} chosen={decision?.options.includes(option.id) ?? false} />
           ))}
@@ -77,21 +77,19 @@ function Option({ option, chosen }: { option: CardOption; chosen: boolean }) {
         <b class="ell">{label}</b>
         {description && <div class="two ell">{description}</div>}
       </div>
-      <div class="t">
-        {route && (
-          <>
-            <bdi>
-              <b>
-                {route.departs} → {route.arrives}
-              </b>
-              {route.day_offset ? <span class="two"> +{route.day_offset}</span> : null}
-            </bdi>
-            <div class="two ell">
-              {route.duration} · {route.from} to {route.to}
-            </div>
-          </>
-        )}
-      </div>
+      {route && (
+        <div class="t">
+          <bdi>
+            <b>
+              {route.departs} → {route.arrives}
+            </b>
+            {route.day_offset ? <span class="two"> +{route.day_offset}</span> : null}
+          </bdi>
+          <div class="two ell">
+            {route.duration} · {route.from} to {route.to}
+          </div>
+        </div>
+      )}
       <div class="fact">
         <div class="ell">{facts?.[0]}</div>
         <div class="two ell" title={facts?.slice(1).join(" · ")}>
