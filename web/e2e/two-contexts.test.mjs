@@ -60,7 +60,7 @@ async function open(name, options) {
   const context = await browser.newContext(options);
   context.setDefaultTimeout(10_000);
   const page = await context.newPage();
-  watches[name] = watch(page, new URL(server.dev.http_url).origin);
+  watches[name] = watch(page, [server.dev.http_url, server.dev.console_url, server.dev.share_url]);
   return page;
 }
 

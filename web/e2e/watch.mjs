@@ -1,16 +1,18 @@
 // What a person cannot see of a page: every frame on its sockets, requests to other hosts, and what its browser complains about.
 // A refusal by the content policy is a complaint like any other.
 
-export function watch(page, origin) {
+export function watch(page, own) {
+  const hosts = new Set(own.map((url) => new URL(url).host));
   const seen = { sockets: 0, sent: [], heard: [], foreign: [], complaints: [] };
   page.on("websocket", (socket) => {
     seen.sockets += 1;
+    if (!hosts.has(new URL(socket.url()).host)) seen.foreign.push(socket.url());
     socket.on("framesent", ({ payload }) => seen.sent.push(parse(payload)));
     socket.on("framereceived", ({ payload }) => seen.heard.push(parse(payload)));
   });
   page.on("request", (request) => {
-    const { protocol, origin: to } = new URL(request.url());
-    if (protocol.startsWith("http") && to !== origin) seen.foreign.push(request.url());
+    const { protocol, host } = new URL(request.url());
+    if (protocol.startsWith("http") && !hosts.has(host)) seen.foreign.push(request.url());
   });
   page.on("console", (message) => {
     if (message.type() === "error") seen.complaints.push(message.text());

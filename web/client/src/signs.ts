@@ -59,8 +59,11 @@ export class Signs {
     });
   }
 
+  /** Leaving: what is still to be said about reading is said now. */
   forget(conversation: string): void {
-    this.#clock.cancel(this.#marks.get(conversation)?.timer);
+    const marks = this.#marks.get(conversation);
+    this.#clock.cancel(marks?.timer);
+    if (marks) void this.#tell(conversation, marks);
     this.#marks.delete(conversation);
     this.#typedAt.delete(conversation);
   }

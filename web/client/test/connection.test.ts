@@ -128,3 +128,18 @@ test("closing is final and rejects what waits", async () => {
   await scene.clock.pass(600_000);
   assert.equal(scene.sockets.length, 1);
 });
+
+test("leaving a conversation says first how far it was read", async () => {
+  const scene = new Scene();
+  const socket = await scene.inRoom(3);
+  scene.client.read(ROOM, 3);
+  scene.client.leave(ROOM);
+  await settle();
+  assert.deepEqual(
+    socket.sent.slice(-2).map(({ type, read }) => [type, read]),
+    [
+      ["read", 3],
+      ["detach", undefined],
+    ],
+  );
+});

@@ -10,7 +10,7 @@ import {
   type Room,
   type Share,
 } from "@parlour/client";
-import { effect, signal } from "@preact/signals";
+import { computed, effect, signal } from "@preact/signals";
 import { announce } from "../../common/announce.ts";
 import { socketUrl } from "../../common/socket-url.ts";
 import type { Arrival } from "../../common/transcript.ts";
@@ -19,6 +19,7 @@ import type { Session } from "./session.ts";
 import { S } from "./strings.ts";
 
 const PAGE = 50;
+const CENSUS = 100;
 
 export class Desk {
   readonly session: Session;
@@ -27,6 +28,8 @@ export class Desk {
   /** Counts changes of the open room: reading it makes a component follow them. */
   readonly tick = signal(0);
   readonly rows = signal<ConversationRow[] | null>(null);
+  /** Every row seen, also those a filter hides: unread is counted over all of them. */
+  readonly #known = signal<ReadonlyMap<string, ConversationRow>>(new Map());
   readonly total = signal(0);
   readonly problem = signal<string | null>(null);
   readonly shares = signal<Share[]>([]);
@@ -53,6 +56,7 @@ export class Desk {
     });
     this.client.on("ready", () => {
       void this.list();
+      void this.#census();
       if (this.#room) void this.#loadShares(this.#room.id);
     });
     this.client.on("inbox", (row) => this.#hearRow(row));
@@ -67,10 +71,11 @@ export class Desk {
     });
     this.client.subscribeInbox();
     this.client.connect();
+    const filter = computed(() => route.value.filter);
     this.#stops.push(
       effect(() => this.#enter(route.value.conversation)),
       effect(() => {
-        route.value.filter; // list anew when a filter changes
+        filter.value; // list anew when a filter changes
         void this.list();
       }),
       effect(() => {
@@ -91,7 +96,11 @@ export class Desk {
   }
 
   get unread(): number {
-    return (this.rows.value ?? []).reduce((sum, row) => sum + this.unreadOf(row), 0);
+    return [...this.#known.value.values()].reduce((sum, row) => sum + this.unreadOf(row), 0);
+  }
+
+  row(id: string | null): ConversationRow | undefined {
+    return id === null ? undefined : this.#known.value.get(id);
   }
 
   unreadOf(row: ConversationRow): number {
@@ -118,6 +127,7 @@ export class Desk {
       const held = more ? (this.rows.peek() ?? []) : [];
       this.#page = page;
       this.rows.value = [...held, ...items.filter((it) => !held.some((row) => row.id === it.id))];
+      this.#know(items);
       this.total.value = total;
       this.problem.value = null;
     } catch (reason) {
@@ -125,7 +135,21 @@ export class Desk {
     }
   }
 
+  /** The newest conversations whatever the filter, for the count of unread words. */
+  async #census(): Promise<void> {
+    try {
+      this.#know((await this.session.api.conversations({ limit: CENSUS })).items);
+    } catch {
+      // The count is then that of the list; the next `ready` asks again.
+    }
+  }
+
+  #know(rows: ConversationRow[]): void {
+    this.#known.value = new Map([...this.#known.peek(), ...rows.map((row) => [row.id, row] as const)]);
+  }
+
   #hearRow(row: ConversationRow): void {
+    this.#know([row]);
     const rows = this.rows.peek();
     if (rows === null) return;
     const { filter } = route.peek();

@@ -12,7 +12,7 @@ import { S } from "./strings.ts";
 export function Side({ desk, onLinks }: { desk: Desk; onLinks(): void }) {
   desk.tick.value; // follow the room
   const { room } = desk;
-  const row = desk.rows.value?.find((it) => it.id === route.value.conversation);
+  const row = desk.row(route.value.conversation);
   const head = room?.conversation ?? row;
   const shares = desk.shares.value;
   return (

@@ -20,7 +20,7 @@ export const S = {
   email: "E-mail",
   password: "Password",
   signingIn: "Signing in",
-  wrong: "E-mail or password is not right. Both are case-sensitive.",
+  wrong: "E-mail or password is not right.",
   offline: "We could not reach the server. Check your connection and try again.",
   travelling: "Travelling with us? You need no account: open the link that your travel designer sent you.",
   recorded: "This is a private system. Sign-ins are recorded.",

@@ -15,8 +15,7 @@ import { S } from "./strings.ts";
 
 /** What the open conversation is called: the room says it once attached, the list says it before. */
 export function titleOf(desk: Desk): string {
-  const id = route.value.conversation;
-  return desk.room?.conversation?.title ?? desk.rows.value?.find((row) => row.id === id)?.title ?? "";
+  return desk.room?.conversation?.title ?? desk.row(route.value.conversation)?.title ?? "";
 }
 
 export function Thread({ desk, onShare }: { desk: Desk; onShare(): void }) {
@@ -46,7 +45,7 @@ export function Thread({ desk, onShare }: { desk: Desk; onShare(): void }) {
 function guestName(room: Room, title: string): string {
   const guests = room.members.filter((it) => it.who.kind === "guest");
   const [only] = guests;
-  return firstName(guests.length === 1 && only ? only.who.name : title);
+  return guests.length === 1 && only ? firstName(only.who.name) : title;
 }
 
 interface HeadProps {

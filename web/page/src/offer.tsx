@@ -2,6 +2,7 @@
 // It must never decide anything on a tap alone (confirm.tsx asks), and never show a choice before the log says it.
 import type { CardOption, Room } from "@parlour/client";
 import { useState } from "preact/hooks";
+import { announce } from "../../common/announce.ts";
 import { fullStamp, isToday, money, time } from "../../common/format.ts";
 import { Alert, Check, ChevronDown, WifiOff } from "../../common/icon.tsx";
 import type { Decision, Line } from "../../common/transcript.ts";
@@ -155,6 +156,7 @@ function Choice({ line, guest, room, onProblem }: Props & { onProblem(problem: s
     const { clientId, done } = client.select(room.id, card.id, card.version, [option.id]);
     try {
       await done;
+      announce(S.chose(true, "", option.label));
     } catch (error) {
       client.discard(room.id, clientId);
       onProblem(explain(error, card.options));

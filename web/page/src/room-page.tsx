@@ -81,7 +81,7 @@ function Strip({ guest }: { guest: Guest }) {
   const soon = left < HOUR;
   const [before, when, after] = soon ? S.endsSoon(left) : S.ends(ends, now);
   return (
-    <p class={soon ? "strip soon" : "strip"} role="status">
+    <p class={soon ? "strip soon" : "strip"}>
       <Clock class="sm" />
       <span>
         {before}
