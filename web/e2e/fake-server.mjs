@@ -29,7 +29,7 @@ const server = createServer(async (request, response) => {
   const url = new URL(request.url, "http://localhost");
   try {
     if (url.pathname.startsWith("/api/v1/")) await api(request, response, url);
-    else await page(response, url.pathname);
+    else await page(request, response, url.pathname);
   } catch (error) {
     const { code = "INTERNAL", status = 500, details = {} } = error;
     if (status === 500) console.error(error);
@@ -40,7 +40,7 @@ const server = createServer(async (request, response) => {
   }
 });
 
-async function page(response, path) {
+async function page(request, response, path) {
   const headers = { "content-security-policy": CSP, "referrer-policy": "no-referrer", "cache-control": "no-store" };
   if (path.startsWith("/assets/")) {
     response.writeHead(200, { ...headers, "content-type": TYPES[extname(path)] ?? "application/octet-stream" });
@@ -67,6 +67,11 @@ async function page(response, path) {
     expires_at: known ? share.expires_at : null,
     permissions: known ? share.permissions : [],
   };
+  if (request.headers.accept === "application/json") {
+    if (state !== "live") fail(known ? "GONE" : "NOT_FOUND", known ? 410 : 404);
+    ok(response, { ...facts, claim_url: "/api/v1/shares/claim" });
+    return;
+  }
   const html = (await readFile(join(dist, "page.html"), "utf8"))
     .replace(
       "<!--parlour-state-->",

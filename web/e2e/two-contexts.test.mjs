@@ -294,6 +294,29 @@ test("both stay connected over two token refreshes", { timeout: 120_000 }, async
   assert.equal(watches.staff.sockets, 2, "the console opened one socket for each of its two loads");
 });
 
+test("words written offline go out in order, once each, when the line is back", async () => {
+  await phone.context().setOffline(true);
+  await phone.getByText("You are offline").waitFor();
+  for (const words of ["First without a line.", "Second without a line."]) {
+    await phone.getByRole("textbox").fill(words);
+    await phone.getByRole("button", { name: "Send when back online" }).tap();
+  }
+  await log(phone).getByText("Waiting to be sent").waitFor();
+  await shoot(phone, "9-offline");
+  await accessible(phone, "the room, offline");
+  await phone.context().setOffline(false);
+  await log(staff).getByText("Second without a line.").waitFor();
+  const heard = (
+    await log(staff)
+      .getByText(/without a line\.$/)
+      .allTextContents()
+  ).join(" ");
+  assert.equal(heard, "First without a line. Second without a line.");
+  await phone.getByText("You are offline").waitFor({ state: "detached" });
+  // The browser itself writes down every attempt to connect without a network.
+  watches.phone.complaints = watches.phone.complaints.filter((it) => !it.includes("ERR_INTERNET_DISCONNECTED"));
+});
+
 test("the light console has no barriers either", async () => {
   await staff.getByRole("button", { name: "Light theme" }).click();
   await accessible(staff, "the conversation, light");

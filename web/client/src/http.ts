@@ -40,6 +40,12 @@ export interface NewShare {
   seats?: number;
 }
 
+/** What a link says about itself, without being claimed. */
+export interface LinkFacts {
+  expires_at: string;
+  permissions: SharePermission[];
+}
+
 export interface Claim {
   guest_token: string;
   /** Seconds. */
@@ -58,6 +64,7 @@ interface Call {
   query?: Query;
   key?: string;
   anonymous?: boolean;
+  prefix?: "";
 }
 
 export interface ApiOptions {
@@ -137,6 +144,12 @@ export class Api {
     return this.#post("/shares/claim", { anonymous: true, body });
   }
 
+  /** Looks at a link: changes nothing, counts nothing. */
+  async link(token: string): Promise<LinkFacts> {
+    const path = `/s/${encodeURIComponent(token)}`;
+    return (await this.#call<LinkFacts>("GET", path, { anonymous: true, prefix: "" })).data;
+  }
+
   opened(token: string): Promise<object> {
     return this.#post("/shares/open", { anonymous: true, body: { token } });
   }
@@ -152,7 +165,7 @@ export class Api {
     if (!call.anonymous && this.#token) headers.authorization = `Bearer ${await this.#token()}`;
     let response: Response;
     try {
-      response = await this.#fetch(`${this.#base}/api/v1${path}${search(call.query)}`, {
+      response = await this.#fetch(`${this.#base}${call.prefix ?? "/api/v1"}${path}${search(call.query)}`, {
         method,
         headers,
         credentials: "same-origin",

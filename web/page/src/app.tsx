@@ -13,6 +13,6 @@ export function App({ guest }: { guest: Guest }) {
     case "entering":
       return <Door guest={guest} busy={place === "entering"} />;
     default:
-      return <Ended facts={guest.facts} why={place} />;
+      return <Ended facts={guest.facts} until={guest.ends.value} why={place} />;
   }
 }

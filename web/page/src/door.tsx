@@ -97,10 +97,16 @@ export function Door({ guest, busy }: { guest: Guest; busy: boolean }) {
   );
 }
 
-export function Ended({ facts, why }: { facts: Facts; why: "expired" | "closed" | "unknown" }) {
+interface EndedProps {
+  facts: Facts;
+  until: string | null;
+  why: "expired" | "closed" | "unknown";
+}
+
+export function Ended({ facts, until, why }: EndedProps) {
   const { organization } = facts;
   const known = why !== "unknown";
-  const lead = why === "expired" ? S.endedLead(facts.expires_at) : why === "closed" ? S.revokedLead : S.unknownLead;
+  const lead = why === "expired" ? S.endedLead(until) : why === "closed" ? S.revokedLead : S.unknownLead;
   return (
     <div class="app">
       <Band organization={organization} low />

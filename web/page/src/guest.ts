@@ -14,7 +14,7 @@ import {
   type Positioned,
   type Room,
 } from "@parlour/client";
-import { signal } from "@preact/signals";
+import { type Signal, signal } from "@preact/signals";
 import { announce } from "../../common/announce.ts";
 import { socketUrl } from "../../common/socket-url.ts";
 import { KEYS, recall, remember } from "../../common/storage.ts";
@@ -29,6 +29,8 @@ const MARGIN = 5000;
 export class Guest {
   readonly facts: Facts;
   readonly place = signal<Place>("door");
+  /** When the link ends: staff may move it while the page is open. */
+  readonly ends: Signal<string | null>;
   readonly problem = signal<string | null>(null);
   readonly line = signal<ConnectionState>("initialized");
   /** Counts changes of `room`: reading it makes a component follow them. */
@@ -42,6 +44,7 @@ export class Guest {
 
   constructor(facts: Facts) {
     this.facts = facts;
+    this.ends = signal(facts.expires_at);
     this.#name = recall(KEYS.name(facts.organization?.name ?? "")) ?? "";
     if (facts.state === "expired") this.place.value = "expired";
     else if (facts.state === "unknown") this.place.value = "unknown";
@@ -93,6 +96,15 @@ export class Guest {
     this.#tokenEnds = Date.now() + lifeMs;
   }
 
+  /** The end of the link as it is now; told by nobody, so it is looked up whenever the token is renewed. */
+  async #lookAgain(): Promise<void> {
+    try {
+      this.ends.value = (await this.#api.link(this.facts.token)).expires_at;
+    } catch {
+      // Looked up again at the next renewal; an end is told by the socket.
+    }
+  }
+
   #refused(error: ParlourError): void {
     if (error.code === "GONE") this.place.value = "expired";
     else if (error.code === "NOT_FOUND") this.place.value = "unknown";
@@ -113,7 +125,10 @@ export class Guest {
           if (stale || Date.now() > this.#tokenEnds - MARGIN) await this.#claim();
           return this.#token;
         },
-        keep: (token, lifeMs) => this.#keep(token, lifeMs),
+        keep: (token, lifeMs) => {
+          this.#keep(token, lifeMs);
+          void this.#lookAgain();
+        },
       },
       store: this.#outboxStore(),
     });
@@ -122,7 +137,8 @@ export class Guest {
       this.line.value = current;
       if (current !== "failed") return;
       if (code === LINK_ENDED || reason?.code === "GONE") {
-        const over = this.facts.expires_at !== null && Date.parse(this.facts.expires_at) <= Date.now() + 1000;
+        const ends = this.ends.peek();
+        const over = ends !== null && Date.parse(ends) <= Date.now() + 1000;
         this.place.value = over ? "expired" : "closed";
       } else this.place.value = "closed";
     });

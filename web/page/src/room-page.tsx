@@ -75,9 +75,9 @@ function Strip({ guest }: { guest: Guest }) {
       </div>
     );
   }
-  const ends = guest.facts.expires_at;
-  if (!ends) return null;
-  const left = Date.parse(ends) - now;
+  const ends = guest.ends.value;
+  const left = ends ? Date.parse(ends) - now : 0;
+  if (!ends || left <= 0) return null;
   const soon = left < HOUR;
   const [before, when, after] = soon ? S.endsSoon(left) : S.ends(ends, now);
   return (
