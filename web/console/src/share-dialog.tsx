@@ -1,6 +1,6 @@
 // The share dialog: who may do what for how long, one button, then the link: shown once, to copy or to scan.
 // The secret must live in this component's state only. After creation the form changes the link that was made. The table is links-table.tsx.
-import { asParlourError, type Share, type SharePermission } from "@parlour/client";
+import { asParlourError, newUuid, type Share, type SharePermission } from "@parlour/client";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { announce } from "../../common/announce.ts";
 import { Alert, Check, Copy, Minus, Plus } from "../../common/icon.tsx";
@@ -45,7 +45,7 @@ export function ShareDialog({ desk, onClose }: { desk: Desk; onClose(): void }) 
   const [made, setMade] = useState<Made | null>(null);
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState<string | null>(null);
-  const [key, setKey] = useState(() => crypto.randomUUID());
+  const [key, setKey] = useState(() => newUuid());
   useEffect(() => desk.reloadShares(), [desk]);
   const { api } = desk.session;
   const title = titleOf(desk);
@@ -87,7 +87,7 @@ export function ShareDialog({ desk, onClose }: { desk: Desk; onClose(): void }) 
   };
   const another = () => {
     setMade(null);
-    setKey(crypto.randomUUID());
+    setKey(newUuid());
     setWish({ ...wish, label: "" });
   };
   return (
