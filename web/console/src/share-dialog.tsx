@@ -34,6 +34,16 @@ const permissionsOf = (wish: Wish): SharePermission[] => [
   ...(wish.choose ? (["select_options"] as const) : []),
 ];
 
+/** What of the link a changed wish changes. */
+function changeOf(share: Share, part: Partial<Wish>, wish: Wish) {
+  const ends = Date.parse(share.created_at) + wish.hours * HOUR;
+  return {
+    ...(part.seats !== undefined && { seats: wish.seats }),
+    ...(part.hours !== undefined && { expires_at: new Date(ends).toISOString() }),
+    ...((part.respond !== undefined || part.choose !== undefined) && { permissions: permissionsOf(wish) }),
+  };
+}
+
 function openCard(desk: Desk): boolean {
   const entries = desk.room?.entries ?? [];
   return [...readCards(entries).values()].some((it) => it.latest > 0 && !it.decisions.has(it.latest));
@@ -76,12 +86,7 @@ export function ShareDialog({ desk, onClose }: { desk: Desk; onClose(): void }) 
     setWish(next);
     if (!made) return;
     void attempt(async () => {
-      const ends = Date.parse(made.share.created_at) + next.hours * HOUR;
-      const share = await api.changeShare(made.share.id, {
-        ...(part.seats !== undefined && { seats: next.seats }),
-        ...(part.hours !== undefined && { expires_at: new Date(ends).toISOString() }),
-        ...((part.respond !== undefined || part.choose !== undefined) && { permissions: permissionsOf(next) }),
-      });
+      const share = await api.changeShare(made.share.id, changeOf(made.share, part, next));
       desk.putShare(share);
     });
   };
