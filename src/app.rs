@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::auth::{Auth, AuthConfig, AuthError};
 use crate::commands::Commands;
-use crate::http::{Api, HttpConfig, routes};
+use crate::http::{self, Api, HttpConfig, routes};
 use crate::hub::{Hub, HubConfig};
 use crate::listener::{self, ListenerConfig, Stopping};
 use crate::store::error::StoreError;
@@ -123,7 +123,9 @@ impl App {
         let gate = Arc::new(Gate::new(config.ws, Arc::clone(&hub), desk, stopping.tracker.clone(), tokens));
         let api =
             Arc::new(Api::new(store.clone(), Arc::clone(&auth), Arc::clone(&commands), config.http, services.clone()));
-        let sockets = axum::Router::new().route("/api/v1/ws", axum::routing::get(upgrade::upgrade).with_state(gate));
+        let sockets = axum::Router::new()
+            .route("/api/v1/ws", axum::routing::get(upgrade::upgrade).with_state(gate))
+            .layer(axum::middleware::map_request(tell_address));
         let router = routes::router(&api, sockets);
         stopping.tracker.spawn(listener::serve(listener, router, config.listener, stopping.clone()));
         let drain = config.drain;
@@ -185,4 +187,12 @@ fn deliver_to(hub: &Arc<Hub>) -> CommitHook {
         let hub = Arc::clone(&hub);
         Box::pin(async move { hub.deliver(committed).await })
     })
+}
+
+/// The sockets' edge does not know the proxies; the HTTP edge around it does.
+async fn tell_address(mut request: axum::extract::Request) -> axum::extract::Request {
+    if let Some(address) = request.extensions().get::<http::client::ClientAddress>().copied() {
+        request.extensions_mut().insert(upgrade::ClientAddress(address.0));
+    }
+    request
 }
