@@ -17,7 +17,7 @@ const READERS: usize = 80;
 const GUESTS: usize = 8;
 const STALLED: usize = 20;
 /// What the stalled ones hear before they stop reading.
-const STALL_AFTER: i64 = TURN * 209;
+const STALL_AFTER: i64 = TURN * 260;
 /// Turns that may be under way at once, so that no reader falls behind by more than its outbox holds.
 const WINDOW: usize = 2;
 
