@@ -8,5 +8,8 @@ pub mod auth;
 pub mod commands;
 pub mod devdb;
 pub mod domain;
+pub mod http;
 pub mod hub;
+pub mod listener;
 pub mod store;
+pub mod ws;

@@ -3,7 +3,8 @@
 //! To add one: a struct here with `Request` naming its reply, a variant of [`Command`], a row in SPEC.md, a vector, and the
 //! arm in the server's `ws::dispatch`.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
+use serde_json::{Map, Value};
 
 use crate::entry::Position;
 use crate::id::{CardId, ClientId, ConversationId};
@@ -66,7 +67,7 @@ commands! {
         /// Which conversation.
         conversation: ConversationId,
         /// Where the client stands; none asks for the newest entries.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "position")]
         since: Option<Position>,
     }
     /// Stops hearing a conversation.
@@ -152,6 +153,12 @@ commands! {
     }
     /// Proves the connection for clients that cannot see control frames.
     Ping = "ping" -> reply::Empty {}
+}
+
+/// A position is a map. Left alone, serde would also read `[1, 41]`, which SPEC §1 does not know.
+fn position<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Position>, D::Error> {
+    let map = Option::<Map<String, Value>>::deserialize(deserializer)?;
+    map.map(|map| serde_json::from_value(Value::Object(map)).map_err(de::Error::custom)).transpose()
 }
 
 /// What can be subscribed to.

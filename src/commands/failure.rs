@@ -9,6 +9,7 @@ use crate::auth::AuthError;
 use crate::domain::policy::Denied;
 use crate::domain::violation::Violation;
 use crate::store::error::StoreError;
+use crate::store::log::AppendError;
 
 /// How long a caller should wait before it tries an unavailable server again.
 const RETRY_AFTER_MS: u64 = 1_000;
@@ -48,6 +49,12 @@ impl Failure {
         Self::from(Denied::Forbidden)
     }
 
+    /// A key that was used before with another content.
+    pub fn mismatch() -> Self {
+        let message = "this client_id was used before with another content; use a new one";
+        Self::refused(ErrorCode::IdempotencyMismatch, message)
+    }
+
     /// Too fast; come back after this time.
     pub fn rate_limited(retry_after_ms: u64) -> Self {
         let body = ErrorBody::new(ErrorCode::RateLimited, "too fast, try again later");
@@ -84,6 +91,15 @@ impl From<Denied> for Failure {
             Denied::NotFound => Self::not_found(),
             Denied::Forbidden => Self::refused(ErrorCode::Forbidden, "your role or link does not allow this"),
             Denied::Suspended => Self::refused(ErrorCode::OrganizationSuspended, "the organization is read-only"),
+        }
+    }
+}
+
+impl From<AppendError> for Failure {
+    fn from(error: AppendError) -> Self {
+        match error {
+            AppendError::Store(error) => Self::Store(error),
+            AppendError::Nul => Self::Refused(ErrorBody::invalid("body", "must not hold U+0000")),
         }
     }
 }

@@ -3,10 +3,14 @@
 //! Nothing here knows a frame or a header; every function answers `Result<_, Failure>`. Facts about conversations are cached
 //! only to save a look-up: the write transaction compares their version, and a denial is decided again on fresh ones.
 
+pub mod conversations;
 pub mod failure;
 pub mod inbox;
+pub mod lease;
 pub mod post;
+pub mod shares;
 pub mod transcript;
+pub mod visits;
 
 use std::sync::Arc;
 
@@ -20,7 +24,7 @@ use crate::domain::principal::Principal;
 use crate::domain::room::RoomKey;
 use crate::hub::Hub;
 use crate::store::Store;
-use crate::store::conversations::{self, ConversationFacts};
+use crate::store::conversations::{ConversationFacts, facts as find_facts};
 use crate::store::log::{Log, ReadLog};
 
 /// Conversations whose facts are remembered; beyond it the memory starts again.
@@ -52,7 +56,7 @@ impl Commands {
         conversation: ConversationId,
     ) -> Result<ConversationFacts, Failure> {
         let mut tx = self.store.tenant(principal.scope()).await?;
-        let found = conversations::facts(&mut tx, conversation).await?;
+        let found = find_facts(&mut tx, conversation).await?;
         tx.commit().await?;
         let found = found.ok_or_else(Failure::not_found)?;
         self.remember(&found.facts);

@@ -1,8 +1,10 @@
 //! Everything that puts an entry into a log: messages, notes, cards, choices.
 //!
-//! One loop serves all: authorize, append, and when the log says that what the decision was made on has moved, read it again
-//! and decide anew, a bounded number of times. The reply comes after COMMIT; delivery is the log's hook's business.
+//! In two steps: a draft takes its place in the order, then its author waits for COMMIT. So one socket's commands keep their
+//! order although their commits overlap. When the log says that what a decision was made on has moved, it is read again and
+//! decided anew, a bounded number of times. Delivery is the log's hook's business.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use parlour_protocol::card::{CardState, Offer};
@@ -16,17 +18,20 @@ use crate::commands::Commands;
 use crate::commands::failure::Failure;
 use crate::domain::draft::Draft;
 use crate::domain::offer;
-use crate::domain::policy::{Asked, Grant, Note, Offer as MayOffer, Read, Select, Send};
+use crate::domain::policy::{Grant, Note, Offer as MayOffer, Read, Select, Send};
 use crate::domain::principal::{Principal, View};
 use crate::domain::selection::{CardRecord, Choice, Decision, decide};
-use crate::domain::text::MessageText;
+use crate::domain::text::{MessageText, TextError};
 use crate::store::cards;
 use crate::store::error::StoreError;
 use crate::store::log::append::Verdict;
-use crate::store::log::{AppendError, Range};
+use crate::store::log::{AppendError, Range, Submission};
 
 /// Decisions on one command before it is given up: rights or cards that move that often mean trouble.
 const TRIES_MAX: usize = 4;
+
+/// A post that has its place in the order; awaited, it answers after COMMIT. Dropped, it is stored all the same.
+pub type Begun<'a, T> = Pin<Box<dyn Future<Output = Result<T, Failure>> + std::marker::Send + 'a>>;
 
 /// A card as its author is told of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +46,22 @@ pub struct Offered {
     pub appended: Appended,
 }
 
-/// What the log made of a draft, once nothing is left to decide.
+/// What somebody wants to post.
+struct Post {
+    principal: Arc<Principal>,
+    conversation: ConversationId,
+    client_id: ClientId,
+    what: What,
+}
+
+enum What {
+    Message(MessageText),
+    Note(MessageText),
+    Card(Offer),
+    Choice(Choice),
+}
+
+/// What the log made of a post, once nothing is left to decide.
 struct Stored {
     appended: Appended,
     /// The facts of a definite refusal.
@@ -59,10 +79,9 @@ impl Commands {
         conversation: ConversationId,
         client_id: ClientId,
         text: String,
-    ) -> Result<Appended, Failure> {
-        let text = message_text(text)?;
-        let draft = async |grant: Grant<Send>| Ok(Draft::message(&grant, client_id, text.clone()));
-        Ok(self.append(principal, conversation, draft).await?.appended)
+    ) -> Result<Begun<'_, Appended>, Failure> {
+        let what = What::Message(message_text(text)?);
+        self.say(Post { principal: Arc::clone(principal), conversation, client_id, what }).await
     }
 
     /// Writes an internal note.
@@ -75,10 +94,9 @@ impl Commands {
         conversation: ConversationId,
         client_id: ClientId,
         text: String,
-    ) -> Result<Appended, Failure> {
-        let text = message_text(text)?;
-        let draft = async |grant: Grant<Note>| Ok(Draft::note(&grant, client_id, text.clone()));
-        Ok(self.append(principal, conversation, draft).await?.appended)
+    ) -> Result<Begun<'_, Appended>, Failure> {
+        let what = What::Note(message_text(text)?);
+        self.say(Post { principal: Arc::clone(principal), conversation, client_id, what }).await
     }
 
     /// Offers a card.
@@ -93,15 +111,17 @@ impl Commands {
         content: Offer,
     ) -> Result<Offered, Failure> {
         offer::check(&content)?;
-        let draft = async |grant: Grant<MayOffer>| Ok(Draft::card(&grant, client_id, content.clone()));
-        let stored = self.append(principal, conversation, draft).await?;
+        let what = What::Card(content);
+        let post = Post { principal: Arc::clone(principal), conversation, client_id, what };
+        let appended = self.say(post).await?.await?;
+        // Read back, because a repeat names the card that the first one made.
         let grant = self.grant::<Read>(principal, conversation).await?;
-        let entry = self.entry(&grant, stored.appended.seq).await?;
+        let entry = self.entry(&grant, appended.seq).await?;
         let Some(Content::Card(body)) = entry.map(|numbered| numbered.entry.content) else {
-            return Err(Failure::Internal(format!("entry {} is no card", stored.appended.entry_id)));
+            return Err(Failure::Internal(format!("entry {} is no card", appended.entry_id)));
         };
         let card = body.card;
-        Ok(Offered { card: card.id, version: card.version, state: card.state, appended: stored.appended })
+        Ok(Offered { card: card.id, version: card.version, state: card.state, appended })
     }
 
     /// Chooses on a card.
@@ -114,56 +134,77 @@ impl Commands {
         conversation: ConversationId,
         client_id: ClientId,
         choice: Choice,
-    ) -> Result<Selected, Failure> {
-        let draft = async |grant: Grant<Select>| {
-            let card = self.card(&grant, choice.card).await?;
-            let decision = decide(&card, &grant.principal().who(), &choice);
-            if let Decision::Invalid(rule) = decision {
-                return Err(Failure::Refused(ErrorBody::invalid("options", rule)));
-            }
-            Draft::selection(&grant, client_id, &choice, &card, decision)
-                .ok_or_else(|| Failure::Internal("an invalid choice got past its check".into()))
-        };
-        let stored = self.append(principal, conversation, draft).await?;
-        match stored.refusal {
-            Some(facts) => Err(conflict(facts)),
-            None => Ok(Selected {
-                entry_id: stored.appended.entry_id,
-                seq: stored.appended.seq,
-                duplicate: stored.appended.duplicate,
+    ) -> Result<Begun<'_, Selected>, Failure> {
+        let what = What::Choice(choice);
+        let post = Post { principal: Arc::clone(principal), conversation, client_id, what };
+        let submission = self.submit(&post).await?;
+        Ok(Box::pin(async move {
+            let Stored { appended, refusal } = self.settle(post, submission).await?;
+            match refusal {
+                Some(facts) => Err(conflict(facts)),
                 // The first choice decides: whatever was stored left the card decided.
-                state: CardState::Decided,
-            }),
-        }
+                None => Ok(Selected {
+                    entry_id: appended.entry_id,
+                    seq: appended.seq,
+                    duplicate: appended.duplicate,
+                    state: CardState::Decided,
+                }),
+            }
+        }))
     }
 
-    /// Authorizes, drafts and appends, again and again while the ground moves.
-    async fn append<A, D>(
-        &self,
-        principal: &Arc<Principal>,
-        conversation: ConversationId,
-        draft: D,
-    ) -> Result<Stored, Failure>
-    where
-        A: Asked,
-        D: AsyncFn(Grant<A>) -> Result<Draft, Failure>,
-    {
-        let mut principal = Arc::clone(principal);
+    async fn say(&self, post: Post) -> Result<Begun<'_, Appended>, Failure> {
+        let submission = self.submit(&post).await?;
+        Ok(Box::pin(async move { Ok(self.settle(post, submission).await?.appended) }))
+    }
+
+    async fn submit(&self, post: &Post) -> Result<Submission, Failure> {
+        let draft = self.draft(post).await?;
+        self.log.submit(draft).map_err(failure)
+    }
+
+    /// Waits for the verdict, and decides and submits again while the ground moves.
+    async fn settle(&self, mut post: Post, mut submission: Submission) -> Result<Stored, Failure> {
         for _ in 0..TRIES_MAX {
-            let grant = self.grant::<A>(&principal, conversation).await?;
-            let draft = draft(grant).await?;
-            let (entry, view) = (draft.entry, principal.view());
-            let verdict = self.log.append(draft).await.map_err(failure)?;
-            match settle(verdict, entry, view)? {
-                Settled::Stored(stored) => return Ok(stored),
-                Settled::DecideAgain => {}
-                Settled::AskAgain => {
-                    self.forget(&principal, conversation);
-                    principal = self.auth.reload(&principal).await?.ok_or_else(Failure::unauthenticated)?;
+            match read(submission.verdict().await.map_err(failure)?, post.principal.view())? {
+                Outcome::Stored(stored) => return Ok(stored),
+                Outcome::CardMoved => {}
+                Outcome::RightsMoved => {
+                    self.forget(&post.principal, post.conversation);
+                    let fresh = self.auth.reload(&post.principal).await?;
+                    post.principal = fresh.ok_or_else(Failure::unauthenticated)?;
                 }
             }
+            submission = self.submit(&post).await?;
         }
         Err(Failure::Store(StoreError::Unavailable("rights or card kept moving".into())))
+    }
+
+    /// Authorizes and drafts.
+    async fn draft(&self, post: &Post) -> Result<Draft, Failure> {
+        let Post { principal, conversation, client_id, what } = post;
+        let (conversation, client_id) = (*conversation, *client_id);
+        Ok(match what {
+            What::Message(text) => {
+                Draft::message(&self.grant::<Send>(principal, conversation).await?, client_id, text.clone())
+            }
+            What::Note(text) => {
+                Draft::note(&self.grant::<Note>(principal, conversation).await?, client_id, text.clone())
+            }
+            What::Card(offer) => {
+                Draft::card(&self.grant::<MayOffer>(principal, conversation).await?, client_id, offer.clone())
+            }
+            What::Choice(choice) => {
+                let grant = self.grant::<Select>(principal, conversation).await?;
+                let card = self.card(&grant, choice.card).await?;
+                let decision = decide(&card, &principal.who(), choice);
+                if let Decision::Invalid(rule) = decision {
+                    return Err(Failure::Refused(ErrorBody::invalid("options", rule)));
+                }
+                Draft::selection(&grant, client_id, choice, &card, decision)
+                    .ok_or_else(|| Failure::Internal("an invalid choice got past its check".into()))?
+            }
+        })
     }
 
     async fn card(&self, grant: &Grant<Select>, card: CardId) -> Result<CardRecord, Failure> {
@@ -179,29 +220,31 @@ impl Commands {
     }
 }
 
-enum Settled {
+enum Outcome {
     Stored(Stored),
-    /// The card moved on.
-    DecideAgain,
-    /// The rights moved on.
-    AskAgain,
+    CardMoved,
+    RightsMoved,
 }
 
-fn settle(verdict: Verdict, draft: EntryId, view: View) -> Result<Settled, Failure> {
-    let stored = |entry_id, seq, guest_seq: Option<i64>, duplicate, refusal| {
+fn read(verdict: Verdict, view: View) -> Result<Outcome, Failure> {
+    let stored = |entry_id: EntryId, seq, guest_seq: Option<i64>, duplicate| {
         let seq = match view {
             View::Staff => seq,
             View::Guest => guest_seq.unwrap_or(0),
         };
-        Settled::Stored(Stored { appended: Appended { entry_id, seq, duplicate }, refusal })
+        Outcome::Stored(Stored { appended: Appended { entry_id, seq, duplicate }, refusal: None })
+    };
+    let refused = |facts, duplicate| {
+        let nothing = Appended { entry_id: EntryId(uuid::Uuid::nil()), seq: 0, duplicate };
+        Outcome::Stored(Stored { appended: nothing, refusal: Some(facts) })
     };
     Ok(match verdict {
-        Verdict::Accepted(entry) => stored(entry.entry.id, entry.seq, entry.guest_seq, false, None),
-        Verdict::Repeat(first) => stored(first.entry, first.seq, first.guest_seq, true, None),
-        Verdict::Refused(facts) => stored(draft, 0, None, false, Some(facts)),
-        Verdict::RepeatRefused(facts) => stored(draft, 0, None, true, Some(facts)),
-        Verdict::StaleCard => Settled::DecideAgain,
-        Verdict::StaleGrant => Settled::AskAgain,
+        Verdict::Accepted(entry) => stored(entry.entry.id, entry.seq, entry.guest_seq, false),
+        Verdict::Repeat(first) => stored(first.entry, first.seq, first.guest_seq, true),
+        Verdict::Refused(facts) => refused(facts, false),
+        Verdict::RepeatRefused(facts) => refused(facts, true),
+        Verdict::StaleCard => Outcome::CardMoved,
+        Verdict::StaleGrant => Outcome::RightsMoved,
         Verdict::Ended => return Err(Failure::unauthenticated()),
         Verdict::NotFound => return Err(Failure::not_found()),
         Verdict::Mismatch => {
@@ -221,7 +264,6 @@ fn conflict(facts: Value) -> Failure {
 }
 
 fn message_text(text: String) -> Result<MessageText, Failure> {
-    use crate::domain::text::TextError;
     MessageText::parse(text).map_err(|error| match error {
         TextError::TooLong => Failure::refused(ErrorCode::TooLarge, format!("text: {error}")),
         TextError::Empty | TextError::Control => Failure::Refused(ErrorBody::invalid("text", &error.to_string())),

@@ -12,7 +12,6 @@ pub const CONTRAST_MIN: f64 = 4.5;
 /// dark one (in both the bubble of staff), so that every other ground contrasts more.
 const LIGHT_GROUND: Color = Color { red: 0xe3, green: 0xe7, blue: 0xfc };
 const DARK_GROUND: Color = Color { red: 0x25, green: 0x2a, blue: 0x47 };
-const BLACK: Color = Color { red: 0, green: 0, blue: 0 };
 const WHITE: Color = Color { red: 255, green: 255, blue: 255 };
 const INK_DARK: Color = Color { red: 0x0f, green: 0x0f, blue: 0x0f };
 
@@ -46,13 +45,16 @@ impl Brand {
         Self {
             color,
             ink: ink_on(color),
-            text_light: towards(color, BLACK, LIGHT_GROUND),
+            text_light: towards(color, Color::BLACK, LIGHT_GROUND),
             text_dark: towards(color, WHITE, DARK_GROUND),
         }
     }
 }
 
 impl Color {
+    /// Black.
+    pub const BLACK: Self = Self { red: 0, green: 0, blue: 0 };
+
     /// Relative luminance, 0 (black) to 1 (white).
     fn luminance(self) -> f64 {
         let linear = |channel: u8| {
@@ -85,7 +87,7 @@ impl Color {
 /// their contrasts with any colour multiply to 21.
 fn ink_on(color: Color) -> Color {
     let soft = if color.contrast(INK_DARK) >= color.contrast(WHITE) { INK_DARK } else { WHITE };
-    if color.contrast(soft) >= CONTRAST_MIN { soft } else { BLACK }
+    if color.contrast(soft) >= CONTRAST_MIN { soft } else { Color::BLACK }
 }
 
 /// The colour, moved towards `end` no further than readable text on `ground` needs.
@@ -132,7 +134,7 @@ mod tests {
 
     #[test]
     fn contrast_is_that_of_the_recommendation() {
-        assert!((BLACK.contrast(WHITE) - 21.0).abs() < 1e-9);
+        assert!((Color::BLACK.contrast(WHITE) - 21.0).abs() < 1e-9);
         let grey: Color = "#767676".parse().unwrap();
         assert!((grey.contrast(WHITE) - 4.54).abs() < 0.01);
     }
@@ -153,7 +155,7 @@ mod tests {
             for ground in [LIGHT_GROUND, WHITE] {
                 prop_assert!(brand.text_light.contrast(ground) >= CONTRAST_MIN);
             }
-            for ground in [DARK_GROUND, INK_DARK, BLACK] {
+            for ground in [DARK_GROUND, INK_DARK, Color::BLACK] {
                 prop_assert!(brand.text_dark.contrast(ground) >= CONTRAST_MIN);
             }
         }

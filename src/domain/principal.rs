@@ -22,7 +22,8 @@ impl OrgScope {
         self.0
     }
 
-    /// A scope for the platform's own commands (`parlour org …`, seeding), which act for no principal.
+    /// A scope for the platform's own commands (`parlour org …`, seeding) and for a link whose secret was just found, which
+    /// act for no principal yet.
     pub fn for_platform(organization: OrganizationId) -> Self {
         Self(organization)
     }

@@ -7,12 +7,15 @@
 use std::time::Duration;
 
 use parlour_protocol::share::{Permission, ShareStatus};
+use serde::Serialize;
 
 use crate::domain::violation::Violation;
 
 const HOURS_DEFAULT: i64 = 48;
 /// The longest life any organization may allow: 30 days.
 pub const HOURS_MAX: i64 = 720;
+/// Links of one conversation that may be live at once.
+pub const LIVE_SHARES_MAX: i64 = 20;
 const SEATS_DEFAULT: i32 = 5;
 const SEATS_MAX: i32 = 25;
 const LABEL_CHARS_MAX: usize = 120;
@@ -21,7 +24,7 @@ const NAME_CHARS_MAX: usize = 60;
 const STACKED_MARKS_MAX: usize = 2;
 
 /// What a new share is asked to be, as it came in.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ShareRequest {
     /// Life in hours.
     pub expiry_hours: Option<i64>,

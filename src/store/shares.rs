@@ -182,6 +182,22 @@ pub async fn count(tx: &mut TenantTx, share: ShareId, visit: Visit) -> Result<()
     Ok(())
 }
 
+/// How many links of a conversation still open it.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn live(tx: &mut TenantTx, conversation: ConversationId) -> Result<i64, StoreError> {
+    let organization = tx.scope().organization();
+    Ok(sqlx::query_scalar!(
+        r#"select count(*) as "live!" from shares
+            where organization_id = $1 and conversation_id = $2 and revoked_at is null and expires_at > clock_timestamp()"#,
+        organization.0,
+        conversation.0
+    )
+    .fetch_one(tx.conn())
+    .await?)
+}
+
 /// Which share an entry of the log is about: how a repeated creation finds what the first one made.
 ///
 /// # Errors

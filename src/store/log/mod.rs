@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parlour_protocol::entry::{NumberedEntry, Position};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
 use crate::domain::draft::Draft;
@@ -137,11 +137,12 @@ impl Log {
         Self { queues, failing }
     }
 
-    /// Appends a draft; answers after its COMMIT. Whatever was accepted has then been, or is being, handed to the hook.
+    /// Takes a draft's place in the order of its conversation, now. The submission answers after COMMIT; whatever was accepted
+    /// has then been, or is being, handed to the hook, whether or not anybody still waits.
     ///
     /// # Errors
-    /// When the queue is full, the database does not answer in time, or the content cannot be stored.
-    pub async fn append(&self, draft: Draft) -> Result<Verdict, AppendError> {
+    /// When the queue is full, the database does not answer, or the content cannot be stored.
+    pub fn submit(&self, draft: Draft) -> Result<Submission, AppendError> {
         if draft.holds_nul() {
             return Err(AppendError::Nul);
         }
@@ -152,12 +153,35 @@ impl Log {
         }
         let (pending, answer) = Pending::new(draft);
         queue.try_send(pending).map_err(|_| AppendError::unavailable("too many writes are waiting"))?;
-        answer.await.unwrap_or_else(|_| Err(AppendError::Store(StoreError::OutcomeUnknown("shutting down".into()))))
+        Ok(Submission(answer))
+    }
+
+    /// Submits a draft and waits for its verdict.
+    ///
+    /// # Errors
+    /// As [`Log::submit`] and [`Submission::verdict`].
+    pub async fn append(&self, draft: Draft) -> Result<Verdict, AppendError> {
+        self.submit(draft)?.verdict().await
     }
 
     fn lane_of(&self, room: RoomKey) -> usize {
         // The low bits of a UUID version 7 are random.
         usize::try_from(room.conversation.0.as_u128() % self.queues.len() as u128).unwrap_or(0)
+    }
+}
+
+/// A draft that has its place in the order.
+#[derive(Debug)]
+pub struct Submission(oneshot::Receiver<Result<Verdict, AppendError>>);
+
+impl Submission {
+    /// What the log says to the draft.
+    ///
+    /// # Errors
+    /// When the database did not answer in time.
+    pub async fn verdict(self) -> Result<Verdict, AppendError> {
+        let lost = || AppendError::Store(StoreError::OutcomeUnknown("shutting down".into()));
+        self.0.await.unwrap_or_else(|_| Err(lost()))
     }
 }
 
