@@ -11,26 +11,26 @@ pub mod problem;
 pub mod secrets;
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use clap::Args;
-use secrecy::ExposeSecret;
 
-use crate::app::AppConfig;
+use crate::app::{AppConfig, RequireDurability};
 use crate::auth::AuthConfig;
-use crate::auth::failures::LimitsProfile;
 use crate::auth::passwords::Work;
 use crate::config::database::DatabaseSettings;
 use crate::config::edge::EdgeSettings;
-use crate::config::operation::OperationSettings;
-use crate::config::problem::{Problems, Setting};
+use crate::config::operation::{LIMITS_PROFILE, OperationSettings};
+use crate::config::problem::Problems;
 use crate::config::secrets::{PepperSettings, TokenSettings};
+use crate::domain::limits::LimitsProfile;
+use crate::http::HttpConfig;
 use crate::hub::HubConfig;
+use crate::listener::ListenerConfig;
+use crate::ws::WsConfig;
 
-const LIMITS: Setting = Setting {
-    name: "LIMITS_PROFILE",
-    what: "standard, or test: lifts the limits against abuse, only on this machine",
-    example: "standard",
-};
+/// How long one HTTP request may take.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Everything `parlour serve` can be told.
 #[derive(Clone, Debug, Args)]
@@ -77,8 +77,8 @@ impl ServeSettings {
         let peppers = self.peppers.check(&mut problems);
         let operation = self.operation.check(&mut problems);
         if operation.limits == LimitsProfile::Test && !edge.is_private() {
-            let reason = "test is refused where LISTEN_ADDR or PUBLIC_URL is not of this machine alone";
-            problems.invalid(LIMITS, reason);
+            let reason = "is test, which is refused:  LISTEN_ADDR or PUBLIC_URL can be reached from other machines";
+            problems.invalid(LIMITS_PROFILE, reason);
         }
         let complete = (database_url, edge.public_url, edge.listen, tokens, peppers);
         let (Some(database_url), Some(public_url), Some(listen), Some(tokens), Some(peppers)) = complete else {
@@ -92,17 +92,22 @@ impl ServeSettings {
             password_work: Work::Production,
             limits: operation.limits,
         };
+        let limits = operation.limits;
         let app = AppConfig {
             database_url,
             database_connections_max: connections_max,
-            auth,
-            public_url,
-            allowed_origins: edge.allowed_origins,
-            trusted_proxies: edge.trusted_proxies,
-            limits: operation.limits,
-            hub: HubConfig::default(),
-            drain: operation.drain,
             durability: RequireDurability::Yes,
+            auth,
+            http: HttpConfig {
+                public_url,
+                trusted_proxies: edge.trusted_proxies,
+                request_timeout: REQUEST_TIMEOUT,
+                limits,
+            },
+            ws: WsConfig { allowed_origins: edge.allowed_origins, limits, ..WsConfig::default() },
+            hub: HubConfig::default(),
+            listener: ListenerConfig::default(),
+            drain: operation.drain,
         };
         Ok(ServeConfig { listen, admin: edge.admin, app })
     }

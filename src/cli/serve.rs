@@ -8,20 +8,20 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::app::App;
-use crate::auth::failures::LimitsProfile;
 use crate::cli::error::{CliError, Exit};
 use crate::cli::signals::Signals;
 use crate::config::{ServeConfig, ServeSettings};
+use crate::domain::limits::LimitsProfile;
 use crate::telemetry;
 
 /// Serves until a signal; a second one during the drain ends it at once.
 pub async fn run(settings: ServeSettings) -> Result<(), CliError> {
     let ServeConfig { listen, admin, app } = settings.check()?;
     let mut signals = Signals::take()?;
-    if app.limits == LimitsProfile::Test {
+    if app.http.limits == LimitsProfile::Test {
         tracing::warn!("LIMITS AGAINST ABUSE ARE LIFTED (--limits-profile test): for tests on this machine only");
     }
-    if app.public_url.starts_with("http://") {
+    if app.http.public_url.starts_with("http://") {
         tracing::warn!("PUBLIC_URL is http://: passwords and links travel in the clear unless something else protects them");
     }
     let metrics = telemetry::start_metrics().map_err(|error| CliError::new(Exit::Internal, error))?;
@@ -37,7 +37,7 @@ pub async fn run(settings: ServeSettings) -> Result<(), CliError> {
         app = App::start(app, listener) => app?,
         () = signals.next() => return Ok(()),
     };
-    tracing::info!(address = %app.local_addr(), "serving on {}", app.local_addr());
+    tracing::info!(address = %app.address(), "serving on {}", app.address());
     signals.next().await;
     tracing::info!("stopping: no new connections, open ones are told to come back later");
     tokio::select! {

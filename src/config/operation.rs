@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use crate::auth::failures::LimitsProfile;
 use crate::config::problem::{Problems, Setting, given};
+use crate::domain::limits::LimitsProfile;
 
 const DRAIN_SECONDS: u64 = 25;
 const REFRESH_DAYS: u64 = 30;
