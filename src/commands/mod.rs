@@ -8,6 +8,7 @@ pub mod failure;
 pub mod inbox;
 pub mod lease;
 pub mod post;
+pub mod profile;
 pub mod shares;
 pub mod transcript;
 pub mod visits;

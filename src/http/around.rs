@@ -135,7 +135,9 @@ fn log(response: &Response, request_id: &str, method: &Method, path: &str, began
             cause,
             "request {request_id} failed: {method} {path}"
         ),
-        None => tracing::info!(request.id = request_id, status, code, elapsed_ms, "request {request_id}: {method} {path}"),
+        None => {
+            tracing::info!(request.id = request_id, status, code, elapsed_ms, "request {request_id}: {method} {path}")
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use parlour::auth::failures::LimitsProfile;
+use parlour::domain::limits::LimitsProfile;
 use parlour::auth::passwords::Work;
 use parlour::auth::random;
 use parlour::auth::tokens::TokenConfig;
