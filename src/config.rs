@@ -112,3 +112,6 @@ impl ServeSettings {
         Ok(ServeConfig { listen, admin: edge.admin, app })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -52,7 +52,8 @@ fn table(steps: &[Step]) -> Outcome {
         StepState::Different => "different",
     };
     let line = |step: &Step| format!("{:04} {:<10} {}", step.version, word(step.state), step.description);
-    let row = |step: &Step| json!({"version": step.version, "description": step.description, "state": word(step.state)});
+    let row =
+        |step: &Step| json!({"version": step.version, "description": step.description, "state": word(step.state)});
     Outcome {
         text: steps.iter().map(line).collect::<Vec<_>>().join("\n"),
         json: json!({"migrations": steps.iter().map(row).collect::<Vec<_>>()}),

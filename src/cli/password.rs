@@ -38,9 +38,10 @@ fn ask(prompt: &str) -> Result<SecretString, CliError> {
 
 fn read_line() -> Result<SecretString, CliError> {
     let mut line = String::new();
-    std::io::stdin().lock().read_line(&mut line).map_err(|error| {
-        CliError::new(Exit::Usage, format!("cannot read a password from stdin: {error}"))
-    })?;
+    std::io::stdin()
+        .lock()
+        .read_line(&mut line)
+        .map_err(|error| CliError::new(Exit::Usage, format!("cannot read a password from stdin: {error}")))?;
     let password = line.trim_end_matches(['\r', '\n']);
     if password.is_empty() {
         return Err(CliError::new(Exit::Usage, "the password is empty"));

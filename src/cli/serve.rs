@@ -22,7 +22,9 @@ pub async fn run(settings: ServeSettings) -> Result<(), CliError> {
         tracing::warn!("LIMITS AGAINST ABUSE ARE LIFTED (--limits-profile test): for tests on this machine only");
     }
     if app.http.public_url.starts_with("http://") {
-        tracing::warn!("PUBLIC_URL is http://: passwords and links travel in the clear unless something else protects them");
+        tracing::warn!(
+            "PUBLIC_URL is http://: passwords and links travel in the clear unless something else protects them"
+        );
     }
     let metrics = telemetry::start_metrics().map_err(|error| CliError::new(Exit::Internal, error))?;
     let stop = CancellationToken::new();

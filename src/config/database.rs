@@ -22,11 +22,8 @@ const MIGRATE_DATABASE_URL: Setting = Setting {
     what: "the PostgreSQL database, as the role parlour_migrator (or MIGRATE_DATABASE_URL_FILE)",
     example: "postgres://parlour_migrator:PASSWORD@db.internal/parlour",
 };
-const CONNECTIONS_MAX: Setting = Setting {
-    name: "DATABASE_CONNECTIONS_MAX",
-    what: "how many connections to hold at most, 2 to 500",
-    example: "16",
-};
+const CONNECTIONS_MAX: Setting =
+    Setting { name: "DATABASE_CONNECTIONS_MAX", what: "how many connections to hold at most, 2 to 500", example: "16" };
 
 /// The database as the server uses it.
 #[derive(Clone, Debug, Args)]

@@ -22,7 +22,8 @@ pub const PUBLIC_URL: Setting = Setting {
 };
 const LISTEN_ADDR: Setting =
     Setting { name: "LISTEN_ADDR", what: "the address and port to serve on", example: "0.0.0.0:8080" };
-const PORT: Setting = Setting { name: "PORT", what: "the port to serve on, where LISTEN_ADDR is not given", example: "8080" };
+const PORT: Setting =
+    Setting { name: "PORT", what: "the port to serve on, where LISTEN_ADDR is not given", example: "8080" };
 const ADMIN_ADDR: Setting = Setting {
     name: "ADMIN_ADDR",
     what: "the address and port of /metrics and /livez for the operator, or off",

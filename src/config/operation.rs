@@ -57,7 +57,7 @@ pub enum LogFormat {
 #[derive(Clone, Copy, Debug, Args)]
 pub struct LogSettings {
     /// How log lines (on stderr) look [default: pretty on a terminal, else json]. RUST_LOG chooses which.
-    #[arg(long, global = true, env = "LOG_FORMAT", value_name = "FORMAT")]
+    #[arg(long, global = true, env = "LOG_FORMAT", hide_env_values = true, value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
 }
 
@@ -82,8 +82,7 @@ impl OperationSettings {
             }
         };
         let drain = problems.read_or(DRAIN, self.drain_seconds.as_deref(), DRAIN_SECONDS, between(0, 600));
-        let days =
-            problems.read_or(REFRESH_LIFE, self.refresh_token_days.as_deref(), REFRESH_DAYS, between(1, 365));
+        let days = problems.read_or(REFRESH_LIFE, self.refresh_token_days.as_deref(), REFRESH_DAYS, between(1, 365));
         let limits = match given(self.limits_profile.as_deref()) {
             None | Some("standard") => LimitsProfile::Standard,
             Some("test") => LimitsProfile::Test,

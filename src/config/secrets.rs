@@ -30,8 +30,6 @@ const TOKEN_KEYS_OLDER: Setting = Setting {
     what: "keys used before, whose tokens still count, separated by commas (or TOKEN_KEYS_OLDER_FILE)",
     example: "MC4CAQAwBQYDK2VwBCIEI…",
 };
-const TOKEN_ISSUER: Setting =
-    Setting { name: "TOKEN_ISSUER", what: "who issues tokens", example: "https://chat.example.com" };
 const STAFF_LIFE: Setting = Setting {
     name: "STAFF_TOKEN_SECONDS",
     what: "life of a staff access token in seconds, 5 to 86400",
@@ -69,7 +67,7 @@ pub struct TokenSettings {
     #[arg(long, env = "TOKEN_KEYS_OLDER_FILE", value_name = "FILE")]
     token_keys_older_file: Option<PathBuf>,
     /// Who issues tokens [default: the public URL].
-    #[arg(long, env = TOKEN_ISSUER.name, value_name = "URL")]
+    #[arg(long, env = "TOKEN_ISSUER", value_name = "URL")]
     token_issuer: Option<String>,
     /// Life of a staff access token [default: 900].
     #[arg(long, env = STAFF_LIFE.name, value_name = "SECONDS")]
@@ -104,19 +102,14 @@ impl TokenSettings {
     /// Checks everything; `public_url` is the default issuer.
     pub fn check(&self, public_url: Option<&str>, problems: &mut Problems) -> Option<TokenConfig> {
         let key = problems.required_secret(TOKEN_KEY, self.token_key.as_ref(), self.token_key_file.as_deref());
-        let older = problems.secret(
-            TOKEN_KEYS_OLDER,
-            self.token_keys_older.as_ref(),
-            self.token_keys_older_file.as_deref(),
-        );
+        let older =
+            problems.secret(TOKEN_KEYS_OLDER, self.token_keys_older.as_ref(), self.token_keys_older_file.as_deref());
         let staff_life = life(STAFF_LIFE, self.staff_token_seconds.as_deref(), STAFF_SECONDS, problems);
         let guest_life = life(GUEST_LIFE, self.guest_token_seconds.as_deref(), GUEST_SECONDS, problems);
-        let issuer = given(self.token_issuer.as_deref()).or(public_url);
-        if issuer.is_none() {
-            problems.missing(TOKEN_ISSUER);
-        }
+        // Without a public URL nothing starts, and that is told where it is checked.
+        let issuer = given(self.token_issuer.as_deref()).or(public_url).unwrap_or_default();
         let config = TokenConfig {
-            issuer: issuer?.to_owned(),
+            issuer: issuer.to_owned(),
             audience: TOKEN_AUDIENCE.to_owned(),
             signing_key: key?,
             older_keys: vec![],
@@ -152,7 +145,9 @@ impl PepperSettings {
         for part in list(older.as_ref().map(ExposeSecret::expose_secret)) {
             match part.split_once(':').and_then(|(id, key)| pepper(pepper_id(id)?, key)) {
                 Some(pepper) => older_peppers.push(pepper),
-                None => problems.invalid(SHARE_PEPPERS_OLDER, "holds one that is not NUMBER:BASE64 of 32 bytes or more"),
+                None => {
+                    problems.invalid(SHARE_PEPPERS_OLDER, "holds one that is not NUMBER:BASE64 of 32 bytes or more")
+                }
             }
         }
         let current = pepper(id, key?.expose_secret());

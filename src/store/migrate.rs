@@ -86,9 +86,10 @@ pub async fn prepare_cluster(superuser_url: &str, database: &str) -> Result<(), 
     }
     let mut connection = PgConnection::connect(superuser_url).await?;
     sqlx::raw_sql(ROLES_SQL).execute(&mut connection).await?;
-    let exists = sqlx::query_scalar!(r#"select exists (select from pg_database where datname = $1) as "exists!""#, database)
-        .fetch_one(&mut connection)
-        .await?;
+    let exists =
+        sqlx::query_scalar!(r#"select exists (select from pg_database where datname = $1) as "exists!""#, database)
+            .fetch_one(&mut connection)
+            .await?;
     if !exists {
         // A name cannot be a parameter; this one is letters, as checked above.
         let create = format!("create database {database} owner parlour_owner");

@@ -158,18 +158,15 @@ async fn play(
     Ok(row.id)
 }
 
-async fn say(
-    app: &App,
-    speaker: &Arc<Principal>,
-    conversation: ConversationId,
-    step: &Step,
-) -> Result<(), CliError> {
+async fn say(app: &App, speaker: &Arc<Principal>, conversation: ConversationId, step: &Step) -> Result<(), CliError> {
     let (commands, client_id) = (app.commands(), ClientId::generate());
-    match &step.what {
-        What::Text(text) => commands.send(speaker, conversation, client_id, text.clone()).await.map(drop)?,
-        What::Note(text) => commands.note(speaker, conversation, client_id, text.clone()).await.map(drop)?,
-        What::Card(card) => commands.offer(speaker, conversation, client_id, card.clone()).await.map(drop)?,
-    }
+    // The first wait takes the place in the order, the second is for COMMIT.
+    let appended = match &step.what {
+        What::Text(text) => commands.send(speaker, conversation, client_id, text.clone()).await?.await?,
+        What::Note(text) => commands.note(speaker, conversation, client_id, text.clone()).await?.await?,
+        What::Card(card) => commands.offer(speaker, conversation, client_id, card.clone()).await?.appended,
+    };
+    tracing::debug!(seq = appended.seq, "{} spoke", step.by);
     Ok(())
 }
 
@@ -185,12 +182,7 @@ async fn come_in(
     Ok(app.commands().claim(&claim).await?.principal)
 }
 
-async fn link(
-    app: &App,
-    lead: &Arc<Principal>,
-    conversation: ConversationId,
-    label: &str,
-) -> Result<Link, CliError> {
+async fn link(app: &App, lead: &Arc<Principal>, conversation: ConversationId, label: &str) -> Result<Link, CliError> {
     let request = ShareRequest {
         expiry_hours: Some(LINK_HOURS),
         permissions: Some(["view", "respond", "select_options"].map(ToOwned::to_owned).to_vec()),

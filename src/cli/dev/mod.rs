@@ -30,7 +30,7 @@ use crate::cli::signals::Signals;
 use crate::config::REQUEST_TIMEOUT;
 use crate::config::operation::Operation;
 use crate::config::secrets::{TOKEN_AUDIENCE, pepper};
-use crate::devdb::{Cluster, ClusterOptions, Durability, Host};
+use crate::devdb::{Cluster, ClusterOptions, DevDbError, Durability, Host};
 use crate::domain::limits::LimitsProfile;
 use crate::domain::secret::Peppers;
 use crate::http::HttpConfig;
@@ -92,7 +92,7 @@ pub async fn run(args: DevArgs, json: bool) -> Result<(), CliError> {
         let line = serde_json::to_string(&welcome).map_err(|error| CliError::new(Exit::Internal, error))?;
         output::print(&line);
     } else {
-        output::print(&format!("{}\n{}", welcome.text(&data_dir), welcome.qr()));
+        output::print(&format!("{}\n{}", welcome.text(&data_dir, args.lan), welcome.qr()));
     }
     signals.next().await;
     tracing::info!("stopping");
@@ -116,8 +116,7 @@ async fn start(args: &DevArgs) -> Result<Running, CliError> {
     let place = Place::find(args.port, args.lan).await?;
     let cluster = Cluster::start(options).await?;
     if !cluster.is_owner() {
-        let message = format!("parlour dev runs already on {}; stop it, or use another --data-dir", data_dir.display());
-        return Err(CliError::new(Exit::Unavailable, message));
+        return Err(runs_already(&data_dir));
     }
     // From here on the private directory exists, made with the right owner and mode.
     state.save(&data_dir)?;
@@ -128,7 +127,10 @@ async fn start(args: &DevArgs) -> Result<Running, CliError> {
     let config = app_config(args, &state, &place, cluster.url("parlour_app", DATABASE))?;
     let app = App::start(config, place.listener).await?;
     if app.store().role_is_above_the_law().await? {
-        return Err(CliError::new(Exit::Internal, "the server's role could pass row-level security; it must not serve"));
+        return Err(CliError::new(
+            Exit::Internal,
+            "the server's role could pass row-level security; it must not serve",
+        ));
     }
     let staff = demo::open(&app, &mut state, &data_dir).await?;
     let Some(demo) = &state.demo else { return Err(CliError::new(Exit::Internal, "the demonstration got lost")) };
@@ -150,19 +152,23 @@ async fn recall(options: &ClusterOptions, reset: bool) -> Result<DevState, CliEr
         );
         return Err(CliError::new(Exit::Unavailable, message));
     }
-    Cluster::erase(options).await?;
+    Cluster::erase(options).await.map_err(|error| match error {
+        DevDbError::Held { .. } => runs_already(data_dir),
+        other => other.into(),
+    })?;
     DevState::remove(data_dir)?;
     DevState::fresh()
 }
 
-fn app_config(
-    args: &DevArgs,
-    state: &DevState,
-    place: &Place,
-    database_url: String,
-) -> Result<AppConfig, CliError> {
+fn runs_already(data_dir: &Path) -> CliError {
+    let message = format!("parlour dev runs already on {}; stop it, or use another --data-dir", data_dir.display());
+    CliError::new(Exit::Unavailable, message)
+}
+
+fn app_config(args: &DevArgs, state: &DevState, place: &Place, database_url: String) -> Result<AppConfig, CliError> {
     let limits = args.limits_profile;
-    let unusable = || CliError::new(Exit::Unavailable, "dev.json holds no usable keys; parlour dev --reset begins anew");
+    let unusable =
+        || CliError::new(Exit::Unavailable, "dev.json holds no usable keys; parlour dev --reset begins anew");
     let tokens = TokenConfig {
         // Not the address, which may change from start to start.
         issuer: "parlour-dev".to_owned(),

@@ -30,7 +30,8 @@ impl Place {
         let candidates = port.map_or(PORTS, |port| port..=port);
         let mut trouble = String::new();
         for candidate in candidates.clone() {
-            match TcpListener::bind(SocketAddr::from((bind, candidate))).await.and_then(|it| Ok((it.local_addr()?, it))) {
+            match TcpListener::bind(SocketAddr::from((bind, candidate))).await.and_then(|it| Ok((it.local_addr()?, it)))
+            {
                 Ok((address, listener)) => return Ok(Self { listener, host, port: address.port() }),
                 Err(error) => trouble = error.to_string(),
             }

@@ -48,7 +48,7 @@ impl Welcome {
     }
 
     /// The words for people, at most 12 lines.
-    pub fn text(&self, data_dir: &Path) -> String {
+    pub fn text(&self, data_dir: &Path, lan: bool) -> String {
         let mut lines = vec![format!("Parlour is ready.    Console   {}", self.console_url)];
         for person in &self.staff {
             lines.push(format!("  log in as          {}   password   {}", person.email, person.password));
@@ -58,7 +58,8 @@ impl Welcome {
         lines.push("Push a message into the client's room:".to_owned());
         lines.push(self.curl());
         lines.push(format!("DEVELOPMENT DATABASE at {}   (parlour dev --reset throws it away)", data_dir.display()));
-        lines.push("Stop with Ctrl-C. The client's link, for a phone that can reach this address:".to_owned());
+        let phones = if lan { "phones on this network can scan" } else { "with --lan a phone can scan" };
+        lines.push(format!("Stop with Ctrl-C. The client's link, which {phones}:"));
         lines.join("\n")
     }
 
@@ -101,7 +102,7 @@ mod tests {
     #[test]
     fn the_words_fit_into_twelve_lines_and_hold_everything() {
         let welcome = welcome();
-        let text = welcome.text(Path::new("/var/lib/parlour"));
+        let text = welcome.text(Path::new("/var/lib/parlour"), false);
         assert!(text.lines().count() <= 12, "{text}");
         for needed in [&welcome.console_url, &welcome.share_url, &welcome.api_key, &welcome.staff[1].password] {
             assert!(text.contains(needed.as_str()), "{needed}");
@@ -126,7 +127,14 @@ mod tests {
         let mut fields: Vec<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
         fields.sort_unstable();
         let expected = [
-            "api_key", "console_url", "conversation_id", "http_url", "organization_id", "share_url", "staff", "ws_url",
+            "api_key",
+            "console_url",
+            "conversation_id",
+            "http_url",
+            "organization_id",
+            "share_url",
+            "staff",
+            "ws_url",
         ];
         assert_eq!(fields, expected);
         assert!(value["staff"][0]["token"].is_string());

@@ -5,12 +5,12 @@
 use crate::auth::random::{self, NoRandomness};
 
 const WORDS: [&str; 64] = [
-    "acacia", "amber", "anchor", "banyan", "bamboo", "basil", "beach", "breeze", "canoe", "cedar", "cinnamon", "citrus",
-    "clove", "cobalt", "coral", "cove", "delta", "dune", "ebony", "fern", "filao", "garden", "ginger", "harbour",
-    "hibiscus", "island", "ivory", "jasmine", "kestrel", "lagoon", "lantern", "lemon", "lychee", "mango", "maple",
-    "marble", "meadow", "mint", "monsoon", "nectar", "nutmeg", "oasis", "olive", "orchid", "palm", "papaya", "pearl",
-    "pepper", "plume", "quartz", "raffia", "reef", "river", "saffron", "sail", "sandal", "savanna", "shell", "spice",
-    "tamarind", "tide", "vanilla", "velvet", "zebra",
+    "acacia", "amber", "anchor", "banyan", "bamboo", "basil", "beach", "breeze", "canoe", "cedar", "cinnamon",
+    "citrus", "clove", "cobalt", "coral", "cove", "delta", "dune", "ebony", "fern", "filao", "garden", "ginger",
+    "harbour", "hibiscus", "island", "ivory", "jasmine", "kestrel", "lagoon", "lantern", "lemon", "lychee", "mango",
+    "maple", "marble", "meadow", "mint", "monsoon", "nectar", "nutmeg", "oasis", "olive", "orchid", "palm", "papaya",
+    "pearl", "pepper", "plume", "quartz", "raffia", "reef", "river", "saffron", "sail", "sandal", "savanna", "shell",
+    "spice", "tamarind", "tide", "vanilla", "velvet", "zebra",
 ];
 
 /// A new password.
