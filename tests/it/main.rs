@@ -4,6 +4,7 @@
 //! deadline, or is told.
 
 mod append;
+mod append_attacks;
 mod catalogue;
 mod committers;
 mod support;
