@@ -258,6 +258,7 @@ grant select, insert, update on api_keys to parlour_app;
 -- `for share` needs the UPDATE privilege and an UPDATE policy; with SELECT alone PostgreSQL returns no row.
 grant select, update (version) on organizations, memberships, api_keys, shares to parlour_log_writer;
 grant select, update on conversations to parlour_log_writer;
+grant select on guests to parlour_log_writer;
 grant select, insert on entries, entry_keys to parlour_log_writer;
 grant select, insert, update on cards to parlour_log_writer;
 

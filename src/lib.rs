@@ -6,11 +6,14 @@
 
 pub mod app;
 pub mod auth;
+pub mod cli;
 pub mod commands;
+pub mod config;
 pub mod devdb;
 pub mod domain;
 pub mod http;
 pub mod hub;
 pub mod listener;
 pub mod store;
+pub mod telemetry;
 pub mod ws;

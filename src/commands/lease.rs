@@ -40,9 +40,10 @@ impl Commands {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut watch = Watch { confirmed: Instant::now(), sweep_at: Instant::now(), ends: HashMap::new() };
         loop {
-            // Both branches are cancel-safe: neither takes anything.
+            // All branches are cancel-safe: none takes anything that is not asked for again.
             tokio::select! {
                 () = cancelled.cancelled() => return,
+                () = self.sweep_soon.notified() => watch.sweep_at = Instant::now(),
                 _ = ticks.tick() => {}
             }
             self.end_what_is_due(&mut watch).await;
@@ -58,6 +59,8 @@ impl Commands {
         for session in self.hub.sessions_of_share(share) {
             self.renew_or_warn(&session).await;
         }
+        // The end may have moved, and the next one must be met to the second.
+        self.sweep_soon.notify_one();
     }
 
     async fn sweep_or_give_up(&self, watch: &mut Watch) {

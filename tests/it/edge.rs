@@ -146,3 +146,18 @@ async fn transcripts_are_paged_in_the_readers_numbering() {
     assert_eq!((&page.json()["meta"]["head"], &page.json()["meta"]["has_more"]), (&json!(5), &json!(true)));
     assert_eq!(edge.get(&format!("{path}?limit=201")).bearer(&token).send().await.status, 422);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_pages_find_their_scripts_and_styles() {
+    let edge = Edge::start().await;
+    for page in ["/console", "/s/x"] {
+        let html = edge.get(page).send().await.text;
+        assert!(!html.contains("<!--parlour-"), "{page} was filled in");
+        // A headless build refers to none.
+        for asset in html.split('"').filter(|word| word.starts_with("/assets/")) {
+            let answer = edge.get(asset).send().await;
+            assert_eq!(answer.status, StatusCode::OK, "{asset}");
+            assert_eq!(answer.headers[header::CACHE_CONTROL], "max-age=31536000, immutable", "{asset}");
+        }
+    }
+}

@@ -5,6 +5,7 @@
 
 mod admission;
 mod append;
+mod append_attacks;
 mod catalogue;
 mod committers;
 mod edge;

@@ -23,6 +23,7 @@ import {
   browserSocket,
   browserSurroundings,
   type Clock,
+  newUuid,
   type OpenSocket,
   type Surroundings,
   systemClock,
@@ -77,7 +78,7 @@ export class ParlourClient extends Emitter<ClientEvents> {
   constructor(options: ClientOptions) {
     super();
     this.#clock = options.clock ?? systemClock;
-    this.#newId = options.newId ?? (() => crypto.randomUUID());
+    this.#newId = options.newId ?? newUuid;
     this.#connection = new Connection({
       url: options.url,
       credentials: options.credentials,

@@ -16,4 +16,4 @@ export {
 export type { OutboxStore } from "./outbox.ts";
 export { type Echo, type Phase, Room } from "./room.ts";
 export type * from "./types.ts";
-export type { Clock, OpenSocket, SocketLike, Surroundings } from "./world.ts";
+export { type Clock, newUuid, type OpenSocket, type SocketLike, type Surroundings } from "./world.ts";

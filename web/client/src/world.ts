@@ -65,3 +65,12 @@ export function browserSurroundings(): Surroundings {
 export function backoff(clock: Clock, attempt: number, base = 500, cap = 30_000): number {
   return Math.floor(clock.random() * Math.min(cap, base * 2 ** Math.min(attempt, 10)));
 }
+
+/** A random UUID (version 4). `crypto.randomUUID` exists in secure contexts only; a phone on a developer's network is none. */
+export function newUuid(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x40;
+  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
+  const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
+}

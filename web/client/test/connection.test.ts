@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { afterClose } from "../src/connection.ts";
+import { newUuid } from "../src/world.ts";
 import { ROOM, Scene, settle } from "./fakes.ts";
 
 test("the range of a close code decides", () => {
@@ -142,4 +143,8 @@ test("leaving a conversation says first how far it was read", async () => {
       ["detach", undefined],
     ],
   );
+});
+
+test("a made-up id is a UUID of version 4", () => {
+  assert.match(newUuid(), /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
 });

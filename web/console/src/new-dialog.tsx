@@ -1,5 +1,5 @@
 // Starting a conversation: one question, one button. The wish keeps its key, so pressing twice makes one conversation.
-import { asParlourError } from "@parlour/client";
+import { asParlourError, newUuid } from "@parlour/client";
 import { useState } from "preact/hooks";
 import { Alert } from "../../common/icon.tsx";
 import { Dialog } from "./bits.tsx";
@@ -8,7 +8,7 @@ import { S } from "./strings.ts";
 
 export function NewConversation({ desk, onClose }: { desk: Desk; onClose(): void }) {
   const [title, setTitle] = useState("");
-  const [key] = useState(() => crypto.randomUUID());
+  const [key] = useState(() => newUuid());
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState<string | null>(null);
   const create = async () => {

@@ -44,7 +44,8 @@ export function address({ conversation, filter }: Route): string {
   if (filter.q) query.set("q", filter.q);
   if (filter.oldest) query.set("sort", "oldest");
   const path = conversation ? `/console/c/${encodeURIComponent(conversation)}` : "/console";
-  return query.size > 0 ? `${path}?${query}` : path;
+  const search = query.toString();
+  return search === "" ? path : `${path}?${search}`;
 }
 
 export function show(conversation: string | null): void {

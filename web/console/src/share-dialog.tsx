@@ -1,6 +1,6 @@
 // The share dialog: who may do what for how long, one button, then the link: shown once, to copy or to scan.
 // The secret must live in this component's state only. After creation the form changes the link that was made. The table is links-table.tsx.
-import { asParlourError, type Share, type SharePermission } from "@parlour/client";
+import { asParlourError, newUuid, type Share, type SharePermission } from "@parlour/client";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { announce } from "../../common/announce.ts";
 import { Alert, Check, Copy, Minus, Plus } from "../../common/icon.tsx";
@@ -34,6 +34,16 @@ const permissionsOf = (wish: Wish): SharePermission[] => [
   ...(wish.choose ? (["select_options"] as const) : []),
 ];
 
+/** What of the link a changed wish changes. */
+function changeOf(share: Share, part: Partial<Wish>, wish: Wish) {
+  const ends = Date.parse(share.created_at) + wish.hours * HOUR;
+  return {
+    ...(part.seats !== undefined && { seats: wish.seats }),
+    ...(part.hours !== undefined && { expires_at: new Date(ends).toISOString() }),
+    ...((part.respond !== undefined || part.choose !== undefined) && { permissions: permissionsOf(wish) }),
+  };
+}
+
 function openCard(desk: Desk): boolean {
   const entries = desk.room?.entries ?? [];
   return [...readCards(entries).values()].some((it) => it.latest > 0 && !it.decisions.has(it.latest));
@@ -45,7 +55,7 @@ export function ShareDialog({ desk, onClose }: { desk: Desk; onClose(): void }) 
   const [made, setMade] = useState<Made | null>(null);
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState<string | null>(null);
-  const [key, setKey] = useState(() => crypto.randomUUID());
+  const [key, setKey] = useState(() => newUuid());
   useEffect(() => desk.reloadShares(), [desk]);
   const { api } = desk.session;
   const title = titleOf(desk);
@@ -76,18 +86,13 @@ export function ShareDialog({ desk, onClose }: { desk: Desk; onClose(): void }) 
     setWish(next);
     if (!made) return;
     void attempt(async () => {
-      const ends = Date.parse(made.share.created_at) + next.hours * HOUR;
-      const share = await api.changeShare(made.share.id, {
-        ...(part.seats !== undefined && { seats: next.seats }),
-        ...(part.hours !== undefined && { expires_at: new Date(ends).toISOString() }),
-        ...((part.respond !== undefined || part.choose !== undefined) && { permissions: permissionsOf(next) }),
-      });
+      const share = await api.changeShare(made.share.id, changeOf(made.share, part, next));
       desk.putShare(share);
     });
   };
   const another = () => {
     setMade(null);
-    setKey(crypto.randomUUID());
+    setKey(newUuid());
     setWish({ ...wish, label: "" });
   };
   return (

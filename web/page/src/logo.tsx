@@ -16,5 +16,9 @@ export function Logo({ organization }: { organization: Organization }) {
 
 /** A picture from another host would be refused by the page's policy, and tell that host who looks. */
 function isOurs(address: string): boolean {
-  return URL.canParse(address, location.href) && new URL(address, location.href).origin === location.origin;
+  try {
+    return new URL(address, location.href).origin === location.origin;
+  } catch {
+    return false;
+  }
 }
