@@ -177,10 +177,9 @@ async fn a_room_locked_for_long_does_not_hold_up_one_locked_for_a_moment() {
     let error = refused(stuck.verdict().await);
     assert!(matches!(error, AppendError::Store(StoreError::Unavailable(_))), "known not to be stored: {error:?}");
     let_go(&mut long_holder).await;
-    let after = until("the room leaves the patient lane", async || {
-        log.append(message(&tenant, "free again").await).await.ok()
-    })
-    .await;
+    let after =
+        until("the room leaves the patient lane", async || log.append(message(&tenant, "free again").await).await.ok())
+            .await;
     assert_eq!(seq(Ok(after)), 1);
     assert_eq!(seen.lock().expect("no panic").len(), 3);
 }
@@ -407,4 +406,18 @@ async fn three_nodes_number_both_views_densely_and_keep_the_order_of_each_node()
     .expect("rows")
     .get(0);
     assert_eq!(holes, 0);
+}
+
+#[tokio::test]
+async fn the_app_cannot_move_the_numbers_of_a_log() {
+    let mut admin = Database::fresh().await.admin().await;
+    let writable: Vec<String> = sqlx::query_scalar(
+        "select column_name::text from unnest('{epoch,seq,guest_seq,floor,guest_floor,last_entry_at}'::text[]) column_name
+          where has_column_privilege('parlour_app', 'conversations', column_name, 'INSERT')
+             or has_column_privilege('parlour_app', 'conversations', column_name, 'UPDATE')",
+    )
+    .fetch_all(&mut admin)
+    .await
+    .expect("the catalogue");
+    assert_eq!(writable, Vec::<String>::new());
 }
