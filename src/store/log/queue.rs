@@ -32,10 +32,7 @@ pub(in crate::store::log) struct Pending {
 }
 
 impl Pending {
-    pub fn new(
-        draft: Draft,
-        place: OwnedSemaphorePermit,
-    ) -> (Self, oneshot::Receiver<Result<Verdict, AppendError>>) {
+    pub fn new(draft: Draft, place: OwnedSemaphorePermit) -> (Self, oneshot::Receiver<Result<Verdict, AppendError>>) {
         let (reply, answer) = oneshot::channel();
         let deadline = Instant::now() + DEADLINE;
         (Self { draft, deadline, uncertain: false, reply, _place: place }, answer)
