@@ -4,12 +4,16 @@
 //! `domain` decides, pure; `store` and `devdb` touch the outside; `auth`, `hub` and `commands` serve;
 //! `http` and `ws` translate; `app`, `cli`, `config`, `lifecycle` and `telemetry` assemble.
 
+pub mod app;
 pub mod auth;
+pub mod cli;
 pub mod commands;
+pub mod config;
 pub mod devdb;
 pub mod domain;
 pub mod http;
 pub mod hub;
 pub mod listener;
 pub mod store;
+pub mod telemetry;
 pub mod ws;

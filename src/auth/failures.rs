@@ -9,29 +9,11 @@ use std::hash::Hash;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::domain::limits::LimitsProfile;
+
 /// Keys held at once; each costs some 50 bytes.
 const KEYS_MAX: usize = 100_000;
 const WINDOW: Duration = Duration::from_secs(60);
-
-/// Whether abuse is limited.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum LimitsProfile {
-    /// As documented.
-    #[default]
-    Standard,
-    /// Lifted, for rigs and benchmarks.
-    Test,
-}
-
-impl LimitsProfile {
-    /// A counter that allows `per_minute` failures, or everything.
-    pub fn failures<K: Clone + Eq + Hash>(self, per_minute: u32) -> Failures<K> {
-        match self {
-            Self::Standard => Failures::per_minute(per_minute),
-            Self::Test => Failures::unlimited(),
-        }
-    }
-}
 
 /// Too many attempts failed; come back after this time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -51,6 +33,14 @@ pub struct Failures<K> {
 }
 
 impl<K: Clone + Eq + Hash> Failures<K> {
+    /// Allows `per_minute` failures in any minute, or everything where the abuse limits are lifted.
+    pub fn under(profile: LimitsProfile, per_minute: u32) -> Self {
+        match profile {
+            LimitsProfile::Standard => Self::per_minute(per_minute),
+            LimitsProfile::Test => Self::unlimited(),
+        }
+    }
+
     /// Allows `per_minute` failures in any minute.
     pub fn per_minute(per_minute: u32) -> Self {
         Self { cost: Some(WINDOW / per_minute.max(1)), spent_until: Mutex::default() }

@@ -16,10 +16,11 @@ use std::time::Duration;
 use parlour_protocol::id::{ApiKeyId, GuestId, OrganizationId, PersonId, ShareId};
 use time::OffsetDateTime;
 
-use crate::auth::failures::{Failures, LimitsProfile, TooManyFailures};
+use crate::auth::failures::{Failures, TooManyFailures};
 use crate::auth::passwords::{PasswordError, Passwords, Work};
 use crate::auth::random::NoRandomness;
 use crate::auth::tokens::{BadKey, Bearer, Minted, TokenConfig, TokenRefused, Tokens};
+use crate::domain::limits::LimitsProfile;
 use crate::domain::permission::PermissionSet;
 use crate::domain::principal::{Actor, Principal};
 use crate::domain::role::Role;
@@ -129,8 +130,8 @@ impl Auth {
             peppers: config.peppers,
             passwords: Passwords::new(config.password_work)?,
             refresh_life: config.refresh_life,
-            by_address: config.limits.failures(LOGIN_FAILURES_PER_ADDRESS),
-            by_email: config.limits.failures(LOGIN_FAILURES_PER_EMAIL),
+            by_address: Failures::under(config.limits, LOGIN_FAILURES_PER_ADDRESS),
+            by_email: Failures::under(config.limits, LOGIN_FAILURES_PER_EMAIL),
         })
     }
 

@@ -4,8 +4,10 @@
 
 use std::sync::Arc;
 
-use parlour_protocol::id::ConversationId;
+use parlour_protocol::id::{ClientId, ConversationId};
 use parlour_protocol::push::ConversationRow;
+use sha2::{Digest, Sha256};
+use uuid::Builder;
 
 use crate::commands::Commands;
 use crate::commands::failure::Failure;
@@ -70,18 +72,19 @@ pub struct Listed {
 }
 
 impl Commands {
-    /// Opens a new conversation; its maker is responsible for it.
+    /// Opens a new conversation; its maker is responsible for it. A repeated key gives the first one again, and true.
     ///
     /// # Errors
-    /// `INVALID`, `FORBIDDEN`, or the database's trouble.
+    /// `INVALID`, `FORBIDDEN`, `IDEMPOTENCY_MISMATCH`, or the database's trouble.
     pub async fn create_conversation(
         &self,
         principal: &Arc<Principal>,
+        client_id: ClientId,
         request: ConversationRequest,
-    ) -> Result<ConversationRow, Failure> {
+    ) -> Result<(ConversationRow, bool), Failure> {
         authorize_organization(principal, Action::CreateConversation)?;
         let new = NewConversation {
-            id: ConversationId::generate(),
+            id: id_of(principal, client_id),
             title: title(&request.title)?,
             stage: one_of("stage", request.stage, STAGES)?.unwrap_or_else(|| "lead".to_owned()),
             channel: one_of("channel", request.channel, CHANNELS)?.unwrap_or_else(|| channel_of(principal).to_owned()),
@@ -91,11 +94,16 @@ impl Commands {
             },
         };
         let mut tx = self.store.tenant(principal.scope()).await?;
-        conversations::insert(&mut tx, &new).await?;
+        let is_new = conversations::insert(&mut tx, &new).await?;
         let (rows, _) = conversations::list(&mut tx, &only(principal, new.id)).await?;
         tx.commit().await?;
-        self.hub.inbox().mark(RoomKey { organization: principal.organization.id, conversation: new.id });
-        rows.into_iter().next().ok_or_else(|| Failure::Internal("a conversation just made is not there".into()))
+        let row = rows.into_iter().next().ok_or_else(Failure::not_found)?;
+        if is_new {
+            self.hub.inbox().mark(RoomKey { organization: principal.organization.id, conversation: new.id });
+        } else if (&row.title, &row.stage, &row.channel) != (&new.title, &new.stage, &new.channel) {
+            return Err(Failure::mismatch());
+        }
+        Ok((row, !is_new))
     }
 
     /// The conversations the caller may see.
@@ -169,6 +177,18 @@ fn sort(word: Option<&str>) -> Result<Sort, Violation> {
         Some("created_at") => Ok(Sort::OldestCreated),
         Some(_) => Err(Violation::invalid("sort", "last_entry_at or created_at, newest first with - in front")),
     }
+}
+
+/// The id of the conversation an author makes under a key: the same for a repeat, nobody else's otherwise (UUID version 8).
+fn id_of(principal: &Principal, client_id: ClientId) -> ConversationId {
+    let hash = Sha256::new()
+        .chain_update(b"conversation")
+        .chain_update(principal.organization.id.0)
+        .chain_update(principal.author())
+        .chain_update(client_id.0)
+        .finalize();
+    let (bytes, _) = hash.split_first_chunk().expect("SHA-256 has more than 16 bytes");
+    ConversationId(Builder::from_custom_bytes(*bytes).into_uuid())
 }
 
 /// All the principal may see, newest first.

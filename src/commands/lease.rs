@@ -1,8 +1,9 @@
 //! Leases: what the rights of open sessions stand on is read again every few seconds, in one query for all, and at once
 //! where it is known to have changed. A change is a push; only the end is a close.
 //!
-//! A link closes its sockets at its end: the database's word, asked for the moment the end is due. A node that cannot confirm
-//! for a minute lets everybody go, as it no longer knows who is allowed in.
+//! A link closes its sockets at its end: each sweep learns how far that is by the database's clock, and the moment it is due
+//! the row is read again, as it may have been moved. No clock of this node is asked but the monotonic one. A node that cannot
+//! confirm for a minute lets everybody go, as it no longer knows who is allowed in.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -11,7 +12,6 @@ use std::time::Duration;
 use parlour_protocol::close::CloseCode;
 use parlour_protocol::entry::WhoKind;
 use parlour_protocol::id::ShareId;
-use time::OffsetDateTime;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -24,9 +24,9 @@ use crate::store::directory::{HolderKey, HolderState};
 use crate::store::error::StoreError;
 
 /// How often ends that are due are looked for.
-const TICK: Duration = Duration::from_millis(500);
-/// Every how many ticks all leases are read again.
-const TICKS_PER_SWEEP: u32 = 6;
+const TICK: Duration = Duration::from_millis(100);
+/// How often all leases are read again.
+const SWEEP: Duration = Duration::from_secs(3);
 const SWEEP_DEADLINE: Duration = Duration::from_secs(1);
 /// How long sessions are kept without a confirmation.
 const UNCONFIRMED_MAX: Duration = Duration::from_secs(60);
@@ -38,18 +38,18 @@ impl Commands {
     pub async fn run_leases(&self, cancelled: CancellationToken) {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut confirmed = Instant::now();
-        let mut count = 0_u32;
+        let mut watch = Watch { confirmed: Instant::now(), sweep_at: Instant::now(), ends: HashMap::new() };
         loop {
-            // Both branches are cancel-safe: neither takes anything.
+            // All branches are cancel-safe: none takes anything that is not asked for again.
             tokio::select! {
                 () = cancelled.cancelled() => return,
+                () = self.sweep_soon.notified() => watch.sweep_at = Instant::now(),
                 _ = ticks.tick() => {}
             }
-            self.end_what_is_due().await;
-            count = count.wrapping_add(1);
-            if count % TICKS_PER_SWEEP == 0 {
-                confirmed = self.sweep_or_give_up(confirmed).await;
+            self.end_what_is_due(&mut watch).await;
+            if watch.sweep_at <= Instant::now() {
+                watch.sweep_at = Instant::now() + SWEEP;
+                self.sweep_or_give_up(&mut watch).await;
             }
         }
     }
@@ -59,31 +59,38 @@ impl Commands {
         for session in self.hub.sessions_of_share(share) {
             self.renew_or_warn(&session).await;
         }
+        // The end may have moved, and the next one must be met to the second.
+        self.sweep_soon.notify_one();
     }
 
-    async fn sweep_or_give_up(&self, confirmed: Instant) -> Instant {
-        match timeout(SWEEP_DEADLINE, self.sweep()).await {
-            Ok(Ok(())) => return Instant::now(),
+    async fn sweep_or_give_up(&self, watch: &mut Watch) {
+        match timeout(SWEEP_DEADLINE, self.sweep(watch)).await {
+            Ok(Ok(())) => {
+                watch.confirmed = Instant::now();
+                return;
+            }
             Ok(Err(error)) => tracing::warn!("leases were not read: {error}"),
             Err(_) => tracing::warn!("leases were not read within {SWEEP_DEADLINE:?}"),
         }
-        if confirmed.elapsed() >= UNCONFIRMED_MAX {
+        if watch.confirmed.elapsed() >= UNCONFIRMED_MAX {
             tracing::error!("rights could not be confirmed for {UNCONFIRMED_MAX:?}: every session is closed");
             self.hub.sessions().iter().for_each(|session| session.close(CloseCode::TryAgainLater));
         }
-        confirmed
     }
 
     /// Compares all sessions with what their rights stand on, in one query.
-    async fn sweep(&self) -> Result<(), StoreError> {
+    async fn sweep(&self, watch: &mut Watch) -> Result<(), StoreError> {
         let sessions = self.hub.sessions();
         let holders: HashSet<HolderKey> = sessions.iter().map(|session| holder_of(&session.principal())).collect();
+        watch.ends.retain(|holder, _| holders.contains(holder));
         if holders.is_empty() {
             return Ok(());
         }
         let holders: Vec<HolderKey> = holders.into_iter().collect();
         let states = self.store.leases(&holders).await?;
+        let now = Instant::now();
         let states: HashMap<HolderKey, HolderState> = states.into_iter().map(|state| (state.key, state)).collect();
+        watch.ends = states.values().filter_map(|state| Some((state.key, now + until_end(state)?))).collect();
         for session in &sessions {
             let principal = session.principal();
             match states.get(&holder_of(&principal)).filter(|state| !state.ended) {
@@ -95,13 +102,20 @@ impl Commands {
         Ok(())
     }
 
-    /// Asks the database about sessions whose end is due by this node's clock, and closes those that have ended.
-    async fn end_what_is_due(&self) {
-        let now = OffsetDateTime::now_utc();
+    /// Reads again what should have ended by now, and closes what has. What the database does not answer for is closed, too.
+    async fn end_what_is_due(&self, watch: &mut Watch) {
+        let now = Instant::now();
+        let due: Vec<HolderKey> = watch.ends.iter().filter(|(_, at)| **at <= now).map(|(holder, _)| *holder).collect();
+        if due.is_empty() {
+            return;
+        }
         for session in self.hub.sessions() {
-            let Some(ends_at) = session.principal().ends_at.filter(|ends_at| ends_at.0 <= now) else { continue };
+            let holder = holder_of(&session.principal());
+            if !due.contains(&holder) {
+                continue;
+            }
             let answered = timeout(SWEEP_DEADLINE, self.renew(&session)).await;
-            if !matches!(answered, Ok(Ok(()))) && now - ends_at.0 >= PAST_END_MAX {
+            if !matches!(answered, Ok(Ok(()))) && watch.ends.get(&holder).is_some_and(|at| now - *at >= PAST_END_MAX) {
                 end(&session);
             }
         }
@@ -130,6 +144,20 @@ impl Commands {
         }
         Ok(())
     }
+}
+
+/// What the last sweeps learned.
+struct Watch {
+    /// When all rights were last confirmed.
+    confirmed: Instant,
+    /// When the next sweep is due.
+    sweep_at: Instant,
+    /// When holders end, by the monotonic clock.
+    ends: HashMap<HolderKey, Instant>,
+}
+
+fn until_end(state: &HolderState) -> Option<Duration> {
+    state.ends_in_ms.map(|ms| Duration::from_millis(u64::try_from(ms).unwrap_or(0)))
 }
 
 fn end(session: &Session) {

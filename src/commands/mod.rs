@@ -8,6 +8,7 @@ pub mod failure;
 pub mod inbox;
 pub mod lease;
 pub mod post;
+pub mod profile;
 pub mod shares;
 pub mod transcript;
 pub mod visits;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 
 use dashmap::DashMap;
 use parlour_protocol::id::ConversationId;
+use tokio::sync::Notify;
 
 use crate::auth::Auth;
 use crate::commands::failure::Failure;
@@ -38,12 +40,14 @@ pub struct Commands {
     hub: Arc<Hub>,
     auth: Arc<Auth>,
     facts: DashMap<RoomKey, Facts>,
+    /// Somebody's end has moved: the leases are read at once.
+    sweep_soon: Notify,
 }
 
 impl Commands {
     /// The commands over their services.
     pub fn new(store: Store, log: Log, reader: Arc<dyn ReadLog>, hub: Arc<Hub>, auth: Arc<Auth>) -> Self {
-        Self { store, log, reader, hub, auth, facts: DashMap::new() }
+        Self { store, log, reader, hub, auth, facts: DashMap::new(), sweep_soon: Notify::new() }
     }
 
     /// What rights in a conversation are decided on, fresh from the database.

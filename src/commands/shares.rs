@@ -219,11 +219,7 @@ impl Commands {
     }
 
     /// The principal and the facts of now, after the log found those of before outdated.
-    async fn fresh(
-        &self,
-        principal: &Arc<Principal>,
-        conversation: ConversationId,
-    ) -> Result<Arc<Principal>, Failure> {
+    async fn fresh(&self, principal: &Arc<Principal>, conversation: ConversationId) -> Result<Arc<Principal>, Failure> {
         self.forget(principal, conversation);
         self.auth.reload(principal).await?.ok_or_else(Failure::unauthenticated)
     }

@@ -68,6 +68,13 @@ pub struct PageOrganization {
     contact_phone: Option<String>,
 }
 
+impl PageOrganization {
+    /// The name people see.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 struct PageBrand {
     color: String,
@@ -236,7 +243,10 @@ impl Commands {
         if row.share.seats_used >= row.share.seats {
             shares::count(&mut tx, link.share, Visit::Blocked).await?;
             self.commit_share(tx, link.share, None).await?;
-            return Err(Failure::refused(ErrorCode::SeatsFull, "every seat of this link is taken; ask for another link"));
+            return Err(Failure::refused(
+                ErrorCode::SeatsFull,
+                "every seat of this link is taken; ask for another link",
+            ));
         }
         let name = name.map_or_else(|| nameless_guest(row.share.seats_used + 1), ToOwned::to_owned);
         let guest = GuestRow { id: GuestId::generate(), name };

@@ -2,7 +2,7 @@
 //! One process owns it, by holding a lock for as long as the server lives; others attach. A
 //! server found running without a living owner is an orphan: it is replaced, never trusted,
 //! because the kernel may be about to end it.
-//! It must never delete data. Look next in `launch.rs` (how it is started) and `process.rs`.
+//! It deletes data only when told to by name ([`Cluster::erase`]). Look next in `launch.rs` (how it is started) and `process.rs`.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -106,6 +106,24 @@ impl Cluster {
             None => cluster.replace_and_launch().await?,
         }
         Ok(cluster)
+    }
+
+    /// Throws the cluster of `options.data_dir` away, with everything in it; an orphan is ended before. Refuses while a
+    /// living process owns it. Files of the caller's beside it stay.
+    pub async fn erase(options: &ClusterOptions) -> Result<(), DevDbError> {
+        let (layout, _) = prepare(options)?;
+        let lock = open_lock(&layout)?;
+        lock.try_lock().map_err(|_| held(&layout))?;
+        clear_the_way(&layout.cluster_dir).await?;
+        for directory in [&layout.cluster_dir, &layout.unfinished_dir] {
+            match std::fs::remove_dir_all(directory) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(DevDbError::io("remove", directory)(error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Whether this value started the server and will stop it.

@@ -5,6 +5,7 @@
 
 pub mod brand;
 pub mod draft;
+pub mod limits;
 pub mod offer;
 pub mod permission;
 pub mod policy;

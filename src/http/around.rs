@@ -38,6 +38,8 @@ pub async fn around(State(api): State<Arc<Api>>, request: Request, next: Next) -
     let (mut parts, body) = request.into_parts();
     let request_id = request_id(&parts.headers);
     let (method, path) = (parts.method.clone(), loggable(parts.uri.path()));
+    // Under one id for everybody who reads it further in.
+    parts.headers.insert(REQUEST_ID, header_value(&request_id));
     parts.extensions.insert(ClientAddress::of(&parts, &api.config.trusted_proxies));
     let answered = match check_uri(&parts.uri) {
         Err(problem) => problem.into_response(),
@@ -117,9 +119,11 @@ fn add_headers(headers: &mut HeaderMap, request_id: &str) {
     }
     headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(CSP_NOTHING));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    if let Ok(id) = HeaderValue::from_str(request_id) {
-        headers.insert(REQUEST_ID, id);
-    }
+    headers.insert(REQUEST_ID, header_value(request_id));
+}
+
+fn header_value(request_id: &str) -> HeaderValue {
+    HeaderValue::from_str(request_id).expect("an id is a UUID or of letters, digits, - and _")
 }
 
 fn log(response: &Response, request_id: &str, method: &Method, path: &str, began: Instant) {
@@ -135,7 +139,9 @@ fn log(response: &Response, request_id: &str, method: &Method, path: &str, began
             cause,
             "request {request_id} failed: {method} {path}"
         ),
-        None => tracing::info!(request.id = request_id, status, code, elapsed_ms, "request {request_id}: {method} {path}"),
+        None => {
+            tracing::info!(request.id = request_id, status, code, elapsed_ms, "request {request_id}: {method} {path}")
+        }
     }
 }
 

@@ -170,7 +170,10 @@ mod tests {
     #[tokio::test]
     async fn waiting_times_are_seconds_rounded_up() {
         let response = render(Problem::from(Failure::rate_limited(1_200)).into_response(), "r");
-        assert_eq!((response.status().as_u16(), &response.headers()[header::RETRY_AFTER]), (429, &"2".parse().unwrap()));
+        assert_eq!(
+            (response.status().as_u16(), &response.headers()[header::RETRY_AFTER]),
+            (429, &"2".parse().unwrap())
+        );
     }
 
     #[tokio::test]

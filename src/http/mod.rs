@@ -4,10 +4,21 @@
 //! what handlers take is in [`extract`], what they give in [`envelope`].
 
 mod around;
-mod client;
+mod assets;
+mod auth;
+mod cards;
+pub mod client;
+mod conversations;
+mod entries;
 mod envelope;
 mod extract;
+mod health;
+mod me;
+pub mod routes;
+mod shares;
+mod visits;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -16,7 +27,15 @@ use ipnet::IpNet;
 use tokio_util::task::TaskTracker;
 
 use crate::auth::Auth;
+use crate::auth::failures::Failures;
+use crate::commands::Commands;
 use crate::commands::failure::Failure;
+use crate::domain::limits::LimitsProfile;
+use crate::http::envelope::Problem;
+use crate::store::Store;
+
+/// Links that may be tried in vain from one address in a minute.
+const PROBES_PER_ADDRESS: u32 = 10;
 
 /// What the edge must be told.
 #[derive(Clone, Debug)]
@@ -27,12 +46,42 @@ pub struct HttpConfig {
     pub trusted_proxies: Vec<IpNet>,
     /// How long a request may take; its work goes on, its caller is answered.
     pub request_timeout: Duration,
+    /// Whether probing for links is slowed down.
+    pub limits: LimitsProfile,
 }
 
 /// What handlers reach.
 pub struct Api {
+    store: Store,
     auth: Arc<Auth>,
+    commands: Arc<Commands>,
     config: HttpConfig,
     tasks: TaskTracker,
     draining: AtomicBool,
+    probes: Failures<IpAddr>,
+}
+
+impl Api {
+    /// The edge over its services. Work that outlives its request is tracked by `tasks`.
+    pub fn new(store: Store, auth: Arc<Auth>, commands: Arc<Commands>, config: HttpConfig, tasks: TaskTracker) -> Self {
+        let probes = Failures::under(config.limits, PROBES_PER_ADDRESS);
+        Self { store, auth, commands, config, tasks, draining: AtomicBool::new(false), probes }
+    }
+
+    /// From now on the node says that it is not ready, so that nobody new is sent to it.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Runs a change to its end, whether or not its caller waits for the answer.
+    async fn complete<T, F>(&self, work: F) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Failure>> + Send + 'static,
+    {
+        match self.tasks.spawn(work).await {
+            Ok(outcome) => outcome.map_err(Problem::from),
+            Err(error) => Err(Problem::internal(format!("a change did not run to its end: {error}"))),
+        }
+    }
 }

@@ -92,15 +92,15 @@ impl Sort {
     }
 }
 
-/// Makes a conversation.
+/// Makes a conversation; false when one of that id is there already.
 ///
 /// # Errors
 /// When the database does not answer or refuses the row.
-pub async fn insert(tx: &mut TenantTx, new: &NewConversation) -> Result<(), StoreError> {
+pub async fn insert(tx: &mut TenantTx, new: &NewConversation) -> Result<bool, StoreError> {
     let organization = tx.scope().organization();
-    sqlx::query!(
+    let done = sqlx::query!(
         r#"insert into conversations (organization_id, id, title, stage, channel, user_id)
-           values ($1, $2, $3, $4, $5, $6)"#,
+           values ($1, $2, $3, $4, $5, $6) on conflict (organization_id, id) do nothing"#,
         organization.0,
         new.id.0,
         new.title,
@@ -110,7 +110,7 @@ pub async fn insert(tx: &mut TenantTx, new: &NewConversation) -> Result<(), Stor
     )
     .execute(tx.conn())
     .await?;
-    Ok(())
+    Ok(done.rows_affected() == 1)
 }
 
 /// What rights in a conversation are decided on; none when it is not there.

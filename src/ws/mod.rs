@@ -6,6 +6,7 @@
 
 pub mod desk;
 mod dispatch;
+pub mod front_desk;
 mod handshake;
 mod pipeline;
 mod progress;
@@ -21,9 +22,10 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::domain::limits::LimitsProfile;
 use crate::hub::Hub;
 use crate::ws::desk::Desk;
-use crate::ws::throttle::{LimitsProfile, Waiting};
+use crate::ws::throttle::Waiting;
 
 /// What the socket edge can be told.
 #[derive(Clone, Debug)]

@@ -18,8 +18,8 @@ use tokio_tungstenite::tungstenite::{Error, Message, error::ProtocolError};
 use crate::hub::outbox::Outbox;
 use crate::ws::progress::Progress;
 
-/// One read of the socket.
-const READ_BYTES: usize = 4 * 1024;
+/// One read of the socket. Every socket keeps a buffer of this size, and most commands are smaller.
+const READ_BYTES: usize = 1024;
 
 /// What was read.
 #[derive(Debug)]
@@ -119,6 +119,9 @@ impl Read for Tap {
         } else {
             let count = self.early.len().min(buffer.len());
             self.early.copy_to_slice(&mut buffer[..count]);
+            if self.early.is_empty() {
+                self.early = Bytes::new();
+            }
             count
         };
         if count > 0 {

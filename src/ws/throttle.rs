@@ -14,6 +14,7 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use parlour_protocol::limits::{COMMANDS_BURST, COMMANDS_PER_SECOND};
 use tokio::time::Instant;
 
+use crate::domain::limits::LimitsProfile;
 use crate::hub::locked;
 
 /// Sockets of one address that may wait for their `hello`.
@@ -26,15 +27,6 @@ const CONTROL_FRAMES_PER_SECOND: u32 = 10;
 const OVER_MAX: usize = 3;
 /// See [`OVER_MAX`].
 const OVER_WINDOW: Duration = Duration::from_secs(60);
-
-/// Whether the abuse limits hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LimitsProfile {
-    /// They hold.
-    Standard,
-    /// They are lifted, for rigs and benchmarks.
-    Test,
-}
 
 /// What a socket may do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -15,6 +15,7 @@ use axum::http::{HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use parlour_protocol::codec::Codec;
@@ -72,9 +73,10 @@ async fn serve(gate: Arc<Gate>, upgrading: OnUpgrade, codec: Codec, place: Place
 }
 
 /// The raw socket, and the bytes of it that came with the handshake.
-fn socket_of(upgraded: Upgraded) -> Option<(TcpStream, bytes::Bytes)> {
+fn socket_of(upgraded: Upgraded) -> Option<(TcpStream, Bytes)> {
     let parts = upgraded.downcast::<TokioIo<TcpStream>>().ok()?;
-    Some((parts.io.into_inner(), parts.read_buf))
+    // A copy: even an empty rest would keep the request's whole read buffer in memory for the life of the socket.
+    Some((parts.io.into_inner(), Bytes::copy_from_slice(&parts.read_buf)))
 }
 
 fn admit(gate: &Gate, request: &Request) -> Result<(Response, Codec, Place), ErrorBody> {

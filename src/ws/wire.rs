@@ -124,7 +124,8 @@ impl Wire {
         }
         let _ = SockRef::from(&*self.stream).shutdown(Shutdown::Write);
         let _ = timeout(GOODBYE, async {
-            let mut last_words = [0; 1024];
+            // Small, as it is part of every session's task.
+            let mut last_words = [0; 128];
             for _ in 0..GOODBYE_READS_MAX {
                 if self.stream.readable().await.is_err() || matches!(self.stream.try_read(&mut last_words), Ok(0)) {
                     return;

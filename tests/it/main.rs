@@ -3,8 +3,15 @@
 //! Tests are named as claims and written as scripts of actors. Nothing here sleeps to wait for something: it polls with a
 //! deadline, or is told.
 
+mod admission;
 mod append;
 mod append_attacks;
 mod catalogue;
 mod committers;
+mod edge;
+mod links;
+mod room;
+mod shares;
 mod support;
+mod traffic;
+mod walls;

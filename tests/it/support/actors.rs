@@ -101,7 +101,8 @@ impl Actor {
         let made = self.post(&path, body).await;
         let token = made["session_token"].as_str().expect("a secret").to_owned();
         let id = made["share"]["id"].as_str().expect("an id").to_owned();
-        Link { endpoint: self.endpoint.clone(), token, id, url: made["url"].as_str().expect("a URL").to_owned() }
+        let url = made["url"].as_str().expect("a URL").to_owned();
+        Link { endpoint: self.endpoint.clone(), conversation, token, id, url }
     }
 
     /// Offers a card of two options `a` and `b`; its id.
@@ -117,6 +118,13 @@ impl Actor {
         let socket = Socket::open(&self.endpoint.ws, codec).await.expect("a socket");
         socket.hello(&self.token).await.ok();
         socket
+    }
+
+    /// Tries to say hello; the code the socket closes with.
+    pub async fn connect_refused(&self) -> u16 {
+        let socket = Socket::open(&self.endpoint.ws, Codec::Json).await.expect("a socket");
+        assert_eq!(socket.hello(&self.token).await.code(), "UNAUTHENTICATED");
+        socket.closed().await
     }
 
     /// Opens a JSON socket, says hello and attaches.
@@ -144,7 +152,8 @@ impl Socket {
 
     /// Sends a message under a key.
     pub async fn say_as(&self, conversation: ConversationId, client_id: ClientId, text: &str) -> Answer {
-        self.command(json!({ "type": "send", "conversation": conversation, "client_id": client_id, "text": text })).await
+        self.command(json!({ "type": "send", "conversation": conversation, "client_id": client_id, "text": text }))
+            .await
     }
 
     /// Chooses an option of version 1 of a card.
@@ -161,6 +170,8 @@ impl Socket {
 pub struct Link {
     /// Where the server is.
     pub endpoint: Endpoint,
+    /// What it opens.
+    pub conversation: ConversationId,
     /// The secret.
     pub token: String,
     /// The share's id.

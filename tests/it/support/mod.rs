@@ -1,6 +1,12 @@
 //! The test kit: a database per test, an application on it, and the people who use it.
 
+pub mod actors;
+pub mod api;
+pub mod app;
 pub mod database;
+pub mod follower;
+pub mod people;
 pub mod proxy;
 pub mod seed;
+pub mod socket;
 pub mod until;

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use parlour::auth::failures::LimitsProfile;
 use parlour::auth::passwords::Work;
 use parlour::auth::random;
 use parlour::auth::tokens::TokenConfig;
 use parlour::auth::{Auth, AuthConfig};
+use parlour::domain::limits::LimitsProfile;
 use parlour::domain::principal::OrgScope;
 use parlour::domain::secret::{Pepper, Peppers, SecretKind};
 use parlour::store::Store;

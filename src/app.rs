@@ -1,0 +1,198 @@
+//! A running server: every service built from its configuration, wired, started, and stopped in order.
+//!
+//! It holds no rule. What it is told comes from `config` (or from a test); what it listens on is given to it. The commit hook is
+//! tied here: what the log commits, the hub delivers.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::auth::{Auth, AuthConfig, AuthError};
+use crate::commands::Commands;
+use crate::http::{self, Api, HttpConfig, routes};
+use crate::hub::{Hub, HubConfig};
+use crate::listener::{self, ListenerConfig, Stopping};
+use crate::store::error::StoreError;
+use crate::store::log::read::LogReader;
+use crate::store::log::{CommitHook, Log, ReadLog};
+use crate::store::{Durability, Store};
+use crate::ws::front_desk::FrontDesk;
+use crate::ws::{Gate, WsConfig, upgrade};
+
+/// How long the services behind the sockets may take to finish what was begun.
+const SERVICES_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Everything a server is told.
+#[derive(Clone, Debug)]
+pub struct AppConfig {
+    /// PostgreSQL, as the role `parlour_app`.
+    pub database_url: SecretString,
+    /// Connections beside the committers' own.
+    pub database_connections_max: u32,
+    /// Whether a database that trades durability for speed is accepted; only tests relax it.
+    pub durability: RequireDurability,
+    /// Admission.
+    pub auth: AuthConfig,
+    /// HTTP.
+    pub http: HttpConfig,
+    /// Sockets.
+    pub ws: WsConfig,
+    /// Rooms.
+    pub hub: HubConfig,
+    /// Connections.
+    pub listener: ListenerConfig,
+    /// How long everybody may take to leave when the server stops.
+    pub drain: Duration,
+}
+
+/// What the database must keep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequireDurability {
+    /// Everything it acknowledges.
+    Yes,
+    /// Whatever it likes: for tests on a relaxed cluster.
+    No,
+}
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A key or secret.
+    #[error(transparent)]
+    Auth(#[from] AuthError),
+    /// The database lacks migrations this version needs.
+    #[error("the database is not migrated to this version; run `parlour migrate`")]
+    NotMigrated,
+    /// The database would lose what it acknowledged.
+    #[error("the database must keep what it acknowledges: set fsync, full_page_writes and synchronous_commit to on")]
+    NotDurable,
+    /// The listener.
+    #[error("cannot listen: {0}")]
+    Listen(#[from] std::io::Error),
+}
+
+/// A running server.
+pub struct App {
+    address: SocketAddr,
+    auth: Arc<Auth>,
+    commands: Arc<Commands>,
+    hub: Arc<Hub>,
+    api: Arc<Api>,
+    stopping: Stopping,
+    services: TaskTracker,
+    services_stop: CancellationToken,
+    store: Store,
+    drain: Duration,
+}
+
+impl App {
+    /// Checks the database, starts every service, and serves on the listener.
+    ///
+    /// # Errors
+    /// When the database is away, behind or careless, or a key cannot be used.
+    pub async fn start(config: AppConfig, listener: TcpListener) -> Result<Self, AppError> {
+        let store = Store::new(config.database_url.expose_secret(), config.database_connections_max)?;
+        check_database(&store, config.durability).await?;
+        let address = listener.local_addr()?;
+        let (services, services_stop) = (TaskTracker::new(), CancellationToken::new());
+
+        let reader: Arc<dyn ReadLog> = Arc::new(LogReader::new(store.clone()));
+        let hub = Arc::new(Hub::new(Arc::clone(&reader), config.hub));
+        let log = Log::start(&store, &deliver_to(&hub), &services);
+        let auth = Arc::new(Auth::new(store.clone(), config.auth)?);
+        let commands = Arc::new(Commands::new(store.clone(), log, reader, Arc::clone(&hub), Arc::clone(&auth)));
+        services.spawn(Arc::clone(&hub).run(services_stop.clone()));
+        let (leases, stop) = (Arc::clone(&commands), services_stop.clone());
+        services.spawn(async move { leases.run_leases(stop).await });
+        let (inbox, stop) = (Arc::clone(&commands), services_stop.clone());
+        // Cancel-safe: a row that was not pushed is listed again by whoever reconnects.
+        services.spawn(async move { stop.run_until_cancelled(inbox.run_inbox()).await });
+
+        let stopping =
+            Stopping { drain: CancellationToken::new(), abort: CancellationToken::new(), tracker: TaskTracker::new() };
+        let desk = Arc::new(FrontDesk::new(Arc::clone(&auth), Arc::clone(&commands)));
+        let tokens = (stopping.drain.clone(), stopping.abort.clone());
+        let gate = Arc::new(Gate::new(config.ws, Arc::clone(&hub), desk, stopping.tracker.clone(), tokens));
+        let api =
+            Arc::new(Api::new(store.clone(), Arc::clone(&auth), Arc::clone(&commands), config.http, services.clone()));
+        let sockets = axum::Router::new()
+            .route("/api/v1/ws", axum::routing::get(upgrade::upgrade).with_state(gate))
+            .layer(axum::middleware::map_request(tell_address));
+        let router = routes::router(&api, sockets);
+        stopping.tracker.spawn(listener::serve(listener, router, config.listener, stopping.clone()));
+        let drain = config.drain;
+        Ok(Self { address, auth, commands, hub, api, stopping, services, services_stop, store, drain })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Who may come in.
+    pub fn auth(&self) -> &Arc<Auth> {
+        &self.auth
+    }
+
+    /// What callers can do.
+    pub fn commands(&self) -> &Arc<Commands> {
+        &self.commands
+    }
+
+    /// The live half.
+    pub fn hub(&self) -> &Arc<Hub> {
+        &self.hub
+    }
+
+    /// The database.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Stops in order: not ready, nobody new, everybody asked to come back later, what was begun finished, connections closed.
+    pub async fn shutdown(self) {
+        self.api.drain();
+        self.stopping.stop(self.drain).await;
+        self.services_stop.cancel();
+        drop((self.commands, self.api));
+        self.services.close();
+        if tokio::time::timeout(SERVICES_PATIENCE, self.services.wait()).await.is_err() {
+            tracing::warn!("services did not finish in time");
+        }
+        self.store.close().await;
+    }
+}
+
+async fn check_database(store: &Store, durability: RequireDurability) -> Result<(), AppError> {
+    if !store.is_migrated().await? {
+        return Err(AppError::NotMigrated);
+    }
+    match (durability, store.durability().await?) {
+        (RequireDurability::Yes, Durability::Relaxed) => Err(AppError::NotDurable),
+        (RequireDurability::Yes | RequireDurability::No, _) => Ok(()),
+    }
+}
+
+fn deliver_to(hub: &Arc<Hub>) -> CommitHook {
+    let hub = Arc::clone(hub);
+    Arc::new(move |committed| {
+        let hub = Arc::clone(&hub);
+        Box::pin(async move { hub.deliver(committed).await })
+    })
+}
+
+/// The sockets' edge does not know the proxies; the HTTP edge around it does.
+async fn tell_address(mut request: axum::extract::Request) -> axum::extract::Request {
+    if let Some(address) = request.extensions().get::<http::client::ClientAddress>().copied() {
+        request.extensions_mut().insert(upgrade::ClientAddress(address.0));
+    }
+    request
+}

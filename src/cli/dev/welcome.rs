@@ -1,0 +1,142 @@
+//! What `parlour dev` prints once it is ready: at most 12 lines and a QR code for people, one line of JSON for programs.
+//!
+//! Pure: everything printed is handed in. The secrets in it belong to a demonstration on this machine.
+
+use std::path::Path;
+
+use fast_qr::QRBuilder;
+use parlour_protocol::id::{ConversationId, OrganizationId};
+use serde::Serialize;
+
+use crate::cli::dev::state::Demo;
+
+/// A member of staff who can come in at once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Staff {
+    pub email: String,
+    pub password: String,
+    /// A fresh access token.
+    pub token: String,
+}
+
+/// Everything there is to know to begin.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Welcome {
+    pub http_url: String,
+    pub ws_url: String,
+    pub console_url: String,
+    pub organization_id: OrganizationId,
+    pub conversation_id: ConversationId,
+    pub staff: Vec<Staff>,
+    pub share_url: String,
+    pub api_key: String,
+}
+
+impl Welcome {
+    /// From what is remembered, where it is reached and whom it lets in.
+    pub fn new(demo: &Demo, http_url: &str, staff: Vec<Staff>) -> Self {
+        Self {
+            http_url: http_url.to_owned(),
+            ws_url: format!("{}/api/v1/ws", http_url.replacen("http", "ws", 1)),
+            console_url: format!("{http_url}/console"),
+            organization_id: demo.organization,
+            conversation_id: demo.conversation,
+            staff,
+            share_url: format!("{http_url}/s/{}", demo.link.token),
+            api_key: demo.api_key.clone(),
+        }
+    }
+
+    /// The words for people, at most 12 lines.
+    pub fn text(&self, data_dir: &Path, lan: bool) -> String {
+        let mut lines = vec![format!("Parlour is ready.    Console   {}", self.console_url)];
+        for person in &self.staff {
+            lines.push(format!("  log in as          {}   password   {}", person.email, person.password));
+        }
+        lines.push(format!("  client's link      {}", self.share_url));
+        lines.push(format!("  API key            {}", self.api_key));
+        lines.push("Push a message into the client's room:".to_owned());
+        lines.push(self.curl());
+        lines.push(format!("DEVELOPMENT DATABASE at {}   (parlour dev --reset throws it away)", data_dir.display()));
+        let phones = if lan { "phones on this network can scan" } else { "with --lan a phone can scan" };
+        lines.push(format!("Stop with Ctrl-C. The client's link, which {phones}:"));
+        lines.join("\n")
+    }
+
+    /// The client's link as a QR code of half blocks; empty when it does not fit into one.
+    pub fn qr(&self) -> String {
+        QRBuilder::new(self.share_url.as_str()).build().map_or_else(|_| String::new(), |code| code.to_str())
+    }
+
+    fn curl(&self) -> String {
+        format!(
+            "curl -X POST {}/api/v1/conversations/{}/entries -H 'Authorization: Bearer {}' \
+             -H 'Content-Type: application/json' -d '{{\"kind\":\"message\",\"text\":\"Hello from curl\"}}'",
+            self.http_url, self.conversation_id, self.api_key
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn welcome() -> Welcome {
+        let person = |name: &str| Staff {
+            email: format!("{name}@lagon-savane.example"),
+            password: "lagoon-reef-mango-tide".to_owned(),
+            token: "eyJ.token".to_owned(),
+        };
+        Welcome {
+            http_url: "http://127.0.0.1:8080".to_owned(),
+            ws_url: "ws://127.0.0.1:8080/api/v1/ws".to_owned(),
+            console_url: "http://127.0.0.1:8080/console".to_owned(),
+            organization_id: OrganizationId::generate(),
+            conversation_id: ConversationId::generate(),
+            staff: vec![person("amira"), person("kevin")],
+            share_url: format!("http://127.0.0.1:8080/s/parlour_sh_{}", "x".repeat(48)),
+            api_key: format!("parlour_sk_{}", "y".repeat(48)),
+        }
+    }
+
+    #[test]
+    fn the_words_fit_into_twelve_lines_and_hold_everything() {
+        let welcome = welcome();
+        let text = welcome.text(Path::new("/var/lib/parlour"), false);
+        assert!(text.lines().count() <= 12, "{text}");
+        for needed in [&welcome.console_url, &welcome.share_url, &welcome.api_key, &welcome.staff[1].password] {
+            assert!(text.contains(needed.as_str()), "{needed}");
+        }
+        assert!(text.contains("DEVELOPMENT DATABASE at /var/lib/parlour") && text.contains("Ctrl-C"));
+        assert!(!text.contains("eyJ"), "tokens are for programs");
+    }
+
+    #[test]
+    fn the_qr_code_is_a_square_of_half_blocks() {
+        let qr = welcome().qr();
+        let widths: Vec<usize> = qr.lines().map(|line| line.chars().count()).collect();
+        assert!(widths.len() > 15 && widths.iter().all(|width| *width == widths[0]), "{qr}");
+        assert!(qr.chars().all(|c| matches!(c, '█' | '▀' | '▄' | ' ' | '\n')));
+    }
+
+    #[test]
+    fn programs_get_one_line_with_the_documented_fields() {
+        let json = serde_json::to_string(&welcome()).unwrap();
+        assert!(!json.contains('\n'));
+        let value: serde_json::Value = serde_json::from_str(&json).unwrap();
+        let mut fields: Vec<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
+        fields.sort_unstable();
+        let expected = [
+            "api_key",
+            "console_url",
+            "conversation_id",
+            "http_url",
+            "organization_id",
+            "share_url",
+            "staff",
+            "ws_url",
+        ];
+        assert_eq!(fields, expected);
+        assert!(value["staff"][0]["token"].is_string());
+    }
+}

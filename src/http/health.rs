@@ -1,0 +1,33 @@
+//! Health: `/livez` says that the process answers, `/readyz` that it can be sent work. Nothing more is told in public.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use axum::extract::State;
+use serde_json::{Value, json};
+
+use crate::commands::failure::Failure;
+use crate::http::Api;
+use crate::http::envelope::{Problem, Success};
+use crate::store::error::StoreError;
+
+const DATABASE_DEADLINE: Duration = Duration::from_secs(2);
+
+/// The process answers; the database is not asked.
+pub async fn livez() -> Success<Value> {
+    Success::ok(json!({ "status": "live" }))
+}
+
+/// The database answers, and the node is not about to stop.
+pub async fn readyz(State(api): State<Arc<Api>>) -> Result<Success<Value>, Problem> {
+    let not_ready = |why: &str| Problem::from(Failure::Store(StoreError::Unavailable(why.to_owned())));
+    if api.draining.load(Ordering::Relaxed) {
+        return Err(not_ready("draining"));
+    }
+    match tokio::time::timeout(DATABASE_DEADLINE, api.store.durability()).await {
+        Ok(Ok(_)) => Ok(Success::ok(json!({ "status": "ready" }))),
+        Ok(Err(error)) => Err(Failure::Store(error).into()),
+        Err(_) => Err(not_ready("the database does not answer in time")),
+    }
+}

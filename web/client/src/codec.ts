@@ -1,0 +1,80 @@
+// Frames to words and back: the JSON sub-protocol `parlour.v1+json`.
+// It must let unknown fields and unknown pushes pass (a newer server may send them) and must never hand on a half-read one.
+// Words are in types.ts; the golden messages that hold this file to the contract are in protocol/vectors.
+import { ParlourError, type WireError } from "./errors.ts";
+import type { Command, Push, PushType } from "./types.ts";
+
+export const SUBPROTOCOL = "parlour.v1+json";
+
+export type Frame =
+  | { kind: "reply"; id: number; ok: unknown }
+  | { kind: "refusal"; id: number | null; error: WireError }
+  | { kind: "push"; push: Push }
+  | { kind: "unknown"; type: string };
+
+type Shape = Record<string, "string" | "number" | "boolean" | "object" | "array">;
+
+/** The fields a push must have to be a push at all. */
+const PUSHES: Record<PushType, Shape> = {
+  entry: { conversation: "string", epoch: "number", seq: "number", entry: "object" },
+  typing: { conversation: "string", who: "object", active: "boolean", expires_ms: "number" },
+  presence: { conversation: "string", who: "object", state: "string" },
+  receipt: { conversation: "string", who: "object", received: "number", read: "number" },
+  permission: { conversation: "string", permissions: "array" },
+  head: { conversation: "string", epoch: "number", seq: "number" },
+  share: { conversation: "string", share: "object" },
+  inbox: { conversation: "object" },
+  advice: { retry_after_ms: "number" },
+};
+
+const unreadable = (why: string) => new ParlourError({ code: "UNREADABLE", message: why, retryable: false });
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+function kindOf(value: unknown): string {
+  if (Array.isArray(value)) return "array";
+  return value === null ? "null" : typeof value;
+}
+
+function isPushType(type: string): type is PushType {
+  return Object.hasOwn(PUSHES, type);
+}
+
+/** Reads a frame that JSON has already parsed. Throws `UNREADABLE` on what breaks the contract. */
+export function readFrame(value: unknown): Frame {
+  if (!isObject(value)) throw unreadable("a frame is an object");
+  if ("id" in value) return readReply(value);
+  if (typeof value.type !== "string") throw unreadable("a push names its type");
+  if (!isPushType(value.type)) return { kind: "unknown", type: value.type };
+  for (const [field, kind] of Object.entries(PUSHES[value.type])) {
+    if (kindOf(value[field]) !== kind) throw unreadable(`${value.type}.${field} is not a ${kind}`);
+  }
+  return { kind: "push", push: value as unknown as Push };
+}
+
+function readReply(value: Record<string, unknown>): Frame {
+  const { id, ok, error } = value;
+  // A message nobody could read is answered without an id of its own.
+  if (id !== null && !(typeof id === "number" && Number.isSafeInteger(id) && id >= 0)) throw unreadable("reply.id");
+  if (isObject(error)) {
+    if (typeof error.code !== "string") throw unreadable("reply.error.code");
+    return { kind: "refusal", id, error: error as unknown as WireError };
+  }
+  if (id === null || !isObject(ok)) throw unreadable("a reply has ok or error");
+  return { kind: "reply", id, ok };
+}
+
+export function decode(text: string): Frame {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw unreadable("not JSON");
+  }
+  return readFrame(value);
+}
+
+export function encode(id: number, command: Command): string {
+  return JSON.stringify({ id, ...command });
+}

@@ -1,0 +1,129 @@
+// Pictures of every main screen, from the stand-in server, into e2e/artifacts: to hold beside the design.
+// Run: npm run look. It asserts nothing; the run that does is two-contexts.test.mjs.
+import { spawn } from "node:child_process";
+import { mkdirSync } from "node:fs";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { ARTIFACTS, DESKTOP, launch, PHONE } from "./browser.mjs";
+
+async function start(env) {
+  const child = spawn(process.execPath, [fileURLToPath(new URL("fake-server.mjs", import.meta.url))], {
+    env: { ...process.env, PARLOUR_FAKE_TOKEN_SECONDS: "600", ...env },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  for await (const line of createInterface(child.stdout)) return { child, dev: JSON.parse(line) };
+  throw new Error("the stand-in server said nothing");
+}
+
+mkdirSync(ARTIFACTS, { recursive: true });
+const { child, dev } = await start({});
+const empty = await start({ PARLOUR_FAKE_EMPTY: "1" });
+const browser = await launch();
+const shoot = (page, name) => page.screenshot({ path: `${ARTIFACTS}look-${name}.png` });
+const errors = [];
+
+async function page(options) {
+  const context = await browser.newContext(options);
+  const opened = await context.newPage();
+  opened.on("console", (message) => message.type() === "error" && errors.push(message.text()));
+  opened.on("pageerror", (error) => errors.push(String(error)));
+  return opened;
+}
+
+try {
+  const phone = await page(PHONE);
+  await phone.goto(dev.share_url);
+  await phone.getByRole("button", { name: "Enter" }).waitFor();
+  await shoot(phone, "client-enter");
+  await phone.getByLabel("Your first name").fill("Maria");
+
+  const staff = await page({ ...DESKTOP, colorScheme: "dark" });
+  await staff.goto(dev.console_url);
+  await staff.getByRole("button", { name: "Sign in" }).waitFor();
+  await shoot(staff, "console-login");
+  await staff.getByLabel("E-mail").fill(dev.staff[0].email);
+  await staff.getByLabel("Password").fill(dev.staff[0].password);
+  await staff.getByRole("button", { name: "Sign in" }).click();
+  await staff.getByRole("link", { name: /Maria Fernandes/ }).waitFor();
+  await shoot(staff, "console-inbox");
+  await staff.getByRole("link", { name: /Maria Fernandes/ }).click();
+  await staff.getByText("Internal note, staff only").waitFor();
+
+  await phone.getByRole("button", { name: "Enter" }).tap();
+  await phone.getByRole("heading", { name: "Flights to Mauritius" }).waitFor();
+  await phone.waitForTimeout(400);
+  await shoot(phone, "client");
+  await phone.getByRole("radio", { name: /Air Mauritius/ }).check({ force: true });
+  await phone.waitForTimeout(300);
+  await shoot(phone, "client-selected");
+  await phone.getByRole("button", { name: "Confirm Air Mauritius" }).tap();
+  await phone.waitForTimeout(400);
+  await shoot(phone, "client-confirm");
+  await phone.getByRole("button", { name: "Yes, choose this" }).tap();
+  await phone.getByText("You chose Air Mauritius").first().waitFor();
+  await phone.getByLabel(/Write to/).fill("We took the direct one. Can we add the airport transfer?");
+  await phone.waitForTimeout(300);
+  await shoot(staff, "console-typing");
+  await phone.getByRole("button", { name: "Send" }).tap();
+  await phone.waitForTimeout(600);
+  await shoot(phone, "client-decided");
+  await shoot(staff, "console");
+  await staff.getByText("Note", { exact: true }).click();
+  await staff.getByLabel("Note for colleagues").fill("She asked for the transfer as well.");
+  await shoot(staff, "console-note");
+  await staff.getByText("Reply", { exact: true }).click();
+  await staff.getByRole("button", { name: "Share", exact: true }).click();
+  await staff.getByLabel("Label").fill("Tomás’s phone");
+  await shoot(staff, "console-share-before");
+  await staff.getByRole("button", { name: "Create link" }).click();
+  await staff.getByRole("button", { name: "Copy" }).waitFor();
+  await staff.waitForTimeout(400);
+  await shoot(staff, "console-share");
+  await staff.keyboard.press("Escape");
+  await staff.getByRole("button", { name: "Light theme" }).click();
+  await staff.waitForTimeout(200);
+  await shoot(staff, "console-light");
+  await staff.setViewportSize({ width: 1100, height: 800 });
+  await shoot(staff, "console-1100");
+  await staff.setViewportSize({ width: 800, height: 800 });
+  await shoot(staff, "console-800");
+  await staff.setViewportSize({ width: 390, height: 844 });
+  await shoot(staff, "console-390");
+
+  await phone.context().setOffline(true);
+  await phone.waitForTimeout(300);
+  await phone.getByLabel(/Write to/).fill("Is the lagoon warm enough to swim in March?");
+  await phone.getByRole("button", { name: "Send when back online" }).tap();
+  await phone.waitForTimeout(300);
+  await shoot(phone, "client-offline");
+  await phone.context().setOffline(false);
+  await phone.waitForTimeout(800);
+  await shoot(phone, "client-back");
+
+  const dark = await page({ ...PHONE, colorScheme: "dark" });
+  await dark.goto(dev.share_url);
+  await dark.getByRole("button", { name: "Enter" }).tap();
+  await dark.getByRole("heading", { name: "Flights to Mauritius" }).waitFor();
+  await dark.waitForTimeout(400);
+  await shoot(dark, "client-dark");
+
+  await staff.setViewportSize(DESKTOP.viewport);
+  await staff.getByRole("button", { name: "All links" }).click();
+  await staff.getByRole("button", { name: "Revoke Maria’s phone" }).click();
+  await phone.getByRole("heading", { name: "This link has ended" }).waitFor();
+  await shoot(phone, "client-ended");
+
+  const newcomer = await page(DESKTOP);
+  await newcomer.goto(empty.dev.console_url);
+  await newcomer.getByLabel("E-mail").fill(empty.dev.staff[0].email);
+  await newcomer.getByLabel("Password").fill(empty.dev.staff[0].password);
+  await newcomer.getByRole("button", { name: "Sign in" }).click();
+  await newcomer.getByRole("heading", { name: "Inbox" }).waitFor();
+  await newcomer.waitForTimeout(500);
+  await shoot(newcomer, "console-empty");
+} finally {
+  await browser.close();
+  child.kill();
+  empty.child.kill();
+}
+console.log(errors.length === 0 ? "no errors in the browser's console" : errors.join("\n"));
