@@ -130,7 +130,7 @@ begin
                   or c.access_version <> d.access_version then 'stale_grant'
              when k.hash = d.hash then 'repeat'
              when k.hash is not null then 'mismatch'
-             when d.card is not null and coalesce(cd.revision, 0) <> d.card_revision then 'stale_card'
+             when d.card is not null and case when cd.conversation_id = d.conversation then cd.revision else 0 end <> d.card_revision then 'stale_card'
              when d.refusal is not null then 'refused'
              else 'accepted'
            end as verdict
@@ -144,7 +144,8 @@ begin
     left join conversations c on c.organization_id = d.organization and c.id = d.conversation
     left join entry_keys k on k.organization_id = d.organization and k.conversation_id = d.conversation
                           and k.author_id = d.author and k.client_id = d.client
-    left join cards cd on cd.organization_id = d.organization and cd.id = d.card and cd.conversation_id = d.conversation
+    -- The conversation is compared above: here it would invite a walk through all its cards.
+    left join cards cd on cd.organization_id = d.organization and cd.id = d.card
     left join lateral (
       select m.version, m.status <> 'active' as ended from memberships m
         where d.author_kind = 'staff' and m.organization_id = d.organization and m.person_id = d.holder

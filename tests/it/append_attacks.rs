@@ -407,3 +407,17 @@ async fn three_nodes_number_both_views_densely_and_keep_the_order_of_each_node()
     .get(0);
     assert_eq!(holes, 0);
 }
+
+#[tokio::test]
+async fn the_app_cannot_move_the_numbers_of_a_log() {
+    let mut admin = Database::fresh().await.admin().await;
+    let writable: Vec<String> = sqlx::query_scalar(
+        "select column_name::text from unnest('{epoch,seq,guest_seq,floor,guest_floor,last_entry_at}'::text[]) column_name
+          where has_column_privilege('parlour_app', 'conversations', column_name, 'INSERT')
+             or has_column_privilege('parlour_app', 'conversations', column_name, 'UPDATE')",
+    )
+    .fetch_all(&mut admin)
+    .await
+    .expect("the catalogue");
+    assert_eq!(writable, Vec::<String>::new());
+}
