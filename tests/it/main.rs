@@ -12,6 +12,7 @@ mod edge;
 mod links;
 mod room;
 mod shares;
+mod stopping;
 mod support;
 mod traffic;
 mod walls;
