@@ -74,6 +74,11 @@ pub enum AppError {
     /// The database would lose what it acknowledged.
     #[error("the database must keep what it acknowledges: set fsync, full_page_writes and synchronous_commit to on")]
     NotDurable,
+    /// Row-level security would not hold.
+    #[error(
+        "the server's role in the database must not be a superuser and must not bypass row-level security: use parlour_app"
+    )]
+    RoleTooPowerful,
     /// The listener.
     #[error("cannot listen: {0}")]
     Listen(#[from] std::io::Error),
@@ -174,6 +179,9 @@ impl App {
 async fn check_database(store: &Store, durability: RequireDurability) -> Result<(), AppError> {
     if !store.is_migrated().await? {
         return Err(AppError::NotMigrated);
+    }
+    if store.role_is_above_the_law().await? {
+        return Err(AppError::RoleTooPowerful);
     }
     match (durability, store.durability().await?) {
         (RequireDurability::Yes, Durability::Relaxed) => Err(AppError::NotDurable),

@@ -59,6 +59,8 @@ pub struct ServeConfig {
     pub listen: SocketAddr,
     /// Where to listen for the operator; none when switched off.
     pub admin: Option<SocketAddr>,
+    /// Whether only this machine can reach it.
+    pub is_private: bool,
     /// What the application needs.
     pub app: AppConfig,
 }
@@ -76,8 +78,9 @@ impl ServeSettings {
         let tokens = self.tokens.check(edge.public_url.as_deref(), &mut problems);
         let peppers = self.peppers.check(&mut problems);
         let operation = self.operation.check(&mut problems);
-        if operation.limits == LimitsProfile::Test && !edge.is_private() {
-            let reason = "is test, which is refused:  LISTEN_ADDR or PUBLIC_URL can be reached from other machines";
+        let is_private = edge.is_private();
+        if operation.limits == LimitsProfile::Test && !is_private {
+            let reason = "is test, which is refused: LISTEN_ADDR or PUBLIC_URL can be reached from other machines";
             problems.invalid(LIMITS_PROFILE, reason);
         }
         let complete = (database_url, edge.public_url, edge.listen, tokens, peppers);
@@ -109,7 +112,7 @@ impl ServeSettings {
             listener: ListenerConfig::default(),
             drain: operation.drain,
         };
-        Ok(ServeConfig { listen, admin: edge.admin, app })
+        Ok(ServeConfig { listen, admin: edge.admin, is_private, app })
     }
 }
 

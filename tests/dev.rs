@@ -22,8 +22,8 @@ struct Dev {
 
 impl Dev {
     fn start(data_dir: &Path, more: &[&str]) -> Self {
-        let mut child = command(data_dir, more).stdout(Stdio::piped()).spawn().unwrap();
-        let stdout = child.stdout.take().unwrap();
+        let mut child = command(data_dir, more).stdout(Stdio::piped()).spawn().expect("the program");
+        let stdout = child.stdout.take().expect("its stdout");
         let (tell, told) = mpsc::channel();
         std::thread::spawn(move || {
             let mut lines = BufReader::new(stdout).lines();
@@ -35,7 +35,7 @@ impl Dev {
             }
         });
         match told.recv_timeout(READY_PATIENCE) {
-            Ok(line) => Self { child, welcome: serde_json::from_str(&line).unwrap() },
+            Ok(line) => Self { child, welcome: serde_json::from_str(&line).expect("one line of JSON") },
             Err(error) => {
                 let _ = child.kill();
                 panic!("parlour dev printed nothing ({error}): {:?}", child.wait());
@@ -55,12 +55,12 @@ impl Dev {
     }
 
     fn share_token(&self) -> &str {
-        self.text("/share_url").rsplit('/').next().unwrap()
+        self.text("/share_url").rsplit('/').next().expect("a last segment")
     }
 
     fn stop(mut self) -> ExitStatus {
-        let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
-        kill_process(pid, Signal::TERM).unwrap();
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("a process id");
+        kill_process(pid, Signal::TERM).expect("a living program");
         wait(&mut self.child)
     }
 }
@@ -82,7 +82,7 @@ fn command(data_dir: &Path, more: &[&str]) -> Command {
 fn wait(child: &mut Child) -> ExitStatus {
     let deadline = Instant::now() + STOP_PATIENCE;
     loop {
-        if let Some(status) = child.try_wait().unwrap() {
+        if let Some(status) = child.try_wait().expect("its status") {
             return status;
         }
         assert!(Instant::now() < deadline, "the program did not end");
@@ -114,11 +114,11 @@ async fn log_in(dev: &Dev) -> String {
 async fn post(url: &str, token: Option<&str>, body: &Value) -> Value {
     let request = reqwest::Client::new().post(url).json(body);
     let request = token.iter().fold(request, |request, token| request.bearer_auth(token));
-    request.send().await.unwrap().json().await.unwrap()
+    request.send().await.expect("an answer").json().await.expect("JSON")
 }
 
 async fn get(url: &str, token: &str) -> Value {
-    reqwest::Client::new().get(url).bearer_auth(token).send().await.unwrap().json().await.unwrap()
+    reqwest::Client::new().get(url).bearer_auth(token).send().await.expect("an answer").json().await.expect("JSON")
 }
 
 #[tokio::test]
@@ -181,6 +181,35 @@ async fn a_dead_link_is_replaced_and_a_reset_begins_anew() {
     let third = Dev::start(&scratch.0, &["--reset"]);
     assert_ne!(third.welcome["organization_id"], before["organization_id"]);
     assert_eq!(third.stop().code(), Some(0));
+}
+
+#[test]
+fn a_directory_that_is_no_database_is_never_thrown_away() {
+    let scratch = Scratch::new("stranger");
+    let file = scratch.0.join("cluster").join("thesis.txt");
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    std::fs::write(&file, "mine").unwrap();
+    for more in [&[][..], &["--reset"]] {
+        let status = wait(&mut command(&scratch.0, more).stdout(Stdio::null()).spawn().unwrap());
+        assert_eq!(status.code(), Some(69));
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine");
+    }
+}
+
+#[test]
+fn a_first_start_that_was_interrupted_is_begun_anew() {
+    let scratch = Scratch::new("interrupted");
+    let mut child = command(&scratch.0, &[]).stdout(Stdio::null()).spawn().unwrap();
+    let deadline = Instant::now() + READY_PATIENCE;
+    while !scratch.0.join("postgres.log").exists() {
+        assert!(Instant::now() < deadline, "no database was begun");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let dev = Dev::start(&scratch.0, &[]);
+    assert!(dev.text("/share_url").contains("/s/parlour_sh_"));
+    assert_eq!(dev.stop().code(), Some(0));
 }
 
 #[test]

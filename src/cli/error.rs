@@ -124,6 +124,11 @@ impl From<DevDbError> for CliError {
 
 impl From<AppError> for CliError {
     fn from(error: AppError) -> Self {
-        Self::new(Exit::Unavailable, error)
+        match error {
+            AppError::Store(error) => error.into(),
+            AppError::Auth(error) => error.into(),
+            AppError::NotDurable | AppError::RoleTooPowerful => Self::new(Exit::Configuration, error),
+            AppError::NotMigrated | AppError::Listen(_) => Self::new(Exit::Unavailable, error),
+        }
     }
 }

@@ -16,12 +16,12 @@ use crate::telemetry;
 
 /// Serves until a signal; a second one during the drain ends it at once.
 pub async fn run(settings: ServeSettings) -> Result<(), CliError> {
-    let ServeConfig { listen, admin, app } = settings.check()?;
+    let ServeConfig { listen, admin, is_private, app } = settings.check()?;
     let mut signals = Signals::take()?;
     if app.http.limits == LimitsProfile::Test {
         tracing::warn!("LIMITS AGAINST ABUSE ARE LIFTED (--limits-profile test): for tests on this machine only");
     }
-    if app.http.public_url.starts_with("http://") {
+    if !is_private && app.http.public_url.starts_with("http://") {
         tracing::warn!(
             "PUBLIC_URL is http://: passwords and links travel in the clear unless something else protects them"
         );

@@ -115,6 +115,11 @@ impl Cluster {
         let lock = open_lock(&layout)?;
         lock.try_lock().map_err(|_| held(&layout))?;
         clear_the_way(&layout.cluster_dir).await?;
+        // A directory of that name could be anybody's.
+        if layout.cluster_dir.exists() && layout.data_major().is_none() {
+            let stranger = std::io::Error::other("it is no database cluster");
+            return Err(DevDbError::io("remove", &layout.cluster_dir)(stranger));
+        }
         for directory in [&layout.cluster_dir, &layout.unfinished_dir] {
             match std::fs::remove_dir_all(directory) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {

@@ -118,20 +118,12 @@ async fn start(args: &DevArgs) -> Result<Running, CliError> {
     if !cluster.is_owner() {
         return Err(runs_already(&data_dir));
     }
-    // From here on the private directory exists, made with the right owner and mode.
-    state.save(&data_dir)?;
     prepare_cluster(&cluster.superuser_url("postgres"), DATABASE).await?;
     migrate(&cluster.url("parlour_migrator", DATABASE)).await?;
     warn_of(args);
     let http_url = place.url();
     let config = app_config(args, &state, &place, cluster.url("parlour_app", DATABASE))?;
     let app = App::start(config, place.listener).await?;
-    if app.store().role_is_above_the_law().await? {
-        return Err(CliError::new(
-            Exit::Internal,
-            "the server's role could pass row-level security; it must not serve",
-        ));
-    }
     let staff = demo::open(&app, &mut state, &data_dir).await?;
     let Some(demo) = &state.demo else { return Err(CliError::new(Exit::Internal, "the demonstration got lost")) };
     let welcome = Welcome::new(demo, &http_url, staff);
@@ -156,8 +148,10 @@ async fn recall(options: &ClusterOptions, reset: bool) -> Result<DevState, CliEr
         DevDbError::Held { .. } => runs_already(data_dir),
         other => other.into(),
     })?;
-    DevState::remove(data_dir)?;
-    DevState::fresh()
+    // Kept before anything is stored under its keys: an interrupted start is then known as one.
+    let state = DevState::fresh()?;
+    state.save(data_dir)?;
+    Ok(state)
 }
 
 fn runs_already(data_dir: &Path) -> CliError {

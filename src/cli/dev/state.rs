@@ -97,15 +97,6 @@ impl DevState {
         };
         write().map_err(|error| trouble("write", &path, &error))
     }
-
-    /// Forgets everything.
-    pub fn remove(data_dir: &Path) -> Result<(), CliError> {
-        let path = path(data_dir);
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(trouble("remove", &path, &error)),
-            _ => Ok(()),
-        }
-    }
 }
 
 fn path(data_dir: &Path) -> PathBuf {
@@ -132,8 +123,6 @@ mod tests {
         let mode = std::fs::metadata(path(&data_dir)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         assert!(DevState::load(&data_dir).unwrap() == Some(state));
-        DevState::remove(&data_dir).unwrap();
-        assert!(DevState::load(&data_dir).unwrap().is_none());
         std::fs::remove_dir_all(data_dir).unwrap();
     }
 }
