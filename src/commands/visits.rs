@@ -252,7 +252,7 @@ impl Commands {
         let guest = GuestRow { id: GuestId::generate(), name };
         let device_key = random::secret(SecretKind::Device).map_err(|error| Failure::Internal(error.to_string()))?;
         let principal = principal_of(&guest, &row, &organization);
-        // The log takes entries of a guest only when it finds the guest on the link.
+        // First the guest, then their entry: the log takes an entry only from a guest that the link has.
         guests::insert(&mut tx, link.share, &guest, &self.auth.peppers().digest(&device_key)).await?;
         let Some(entry) = note_arrival(&mut tx, &principal, &row).await? else { return Ok(None) };
         shares::count(&mut tx, link.share, Visit::Claim).await?;
