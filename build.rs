@@ -9,6 +9,8 @@ const DIST: &str = "web/dist";
 fn main() {
     println!("cargo::rustc-check-cfg=cfg(parlour_ui)");
     println!("cargo::rerun-if-changed=build.rs");
+    // The migrations are built in, too (store::migrate); without this a changed one would go unnoticed.
+    println!("cargo::rerun-if-changed=migrations");
     // Cargo takes a watched path that is absent for changed, every time: the nearest that exists is watched.
     if let Some(path) = [DIST, "web"].into_iter().find(|path| Path::new(path).exists()) {
         println!("cargo::rerun-if-changed={path}");

@@ -252,12 +252,19 @@ end
 $$;
 
 grant select on organizations, memberships, entries, cards, entry_keys to parlour_app;
-grant insert, update, select on conversations, shares, guests, watermarks to parlour_app;
+grant insert, update, select on shares, guests, watermarks to parlour_app;
+-- Everything but the numbers of the log, which only the append function moves.
+grant select,
+      insert (organization_id, id, title, user_id, assigned_to, assigned_at, watchers, status, stage, channel, created_at,
+              updated_at),
+      update (title, user_id, assigned_to, assigned_at, watchers, status, stage, channel, access_version, updated_at)
+  on conversations to parlour_app;
 grant select, insert, update on api_keys to parlour_app;
 
 -- `for share` needs the UPDATE privilege and an UPDATE policy; with SELECT alone PostgreSQL returns no row.
 grant select, update (version) on organizations, memberships, api_keys, shares to parlour_log_writer;
 grant select, update on conversations to parlour_log_writer;
+grant select on guests to parlour_log_writer;
 grant select, insert on entries, entry_keys to parlour_log_writer;
 grant select, insert, update on cards to parlour_log_writer;
 

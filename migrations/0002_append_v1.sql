@@ -10,7 +10,8 @@
 --
 -- Verdicts: accepted | repeat (this key stored it before) | mismatch (same key, another content) | refused (the definite
 -- refusal in p_refusal was remembered) | stale_grant (rights must be decided again) | ended (link, key or membership is over)
--- | stale_card (the card moved on: decide again) | not_found | busy (conversation locked elsewhere; only when p_wait is false).
+-- | stale_card (the card moved on: decide again) | not_found | busy (the conversation, or a row the rights in it depend on, is
+-- locked elsewhere; only when p_wait is false).
 
 set role parlour_owner;
 
@@ -47,37 +48,67 @@ set enable_seqscan = off
 as $$
 #variable_conflict use_column
 declare
+  v_organizations uuid[];
+  -- Memberships, API keys and shares, each as organization and id.
+  v_holders text[];
+  v_held_back uuid[];
+  -- Conversation ids are unique by construction (UUID version 7 of ours), but the key is the pair: a draft that names a
+  -- foreign conversation matches no row and is not found.
   v_locked uuid[];
   v_at timestamptz;
 begin
-  perform from organizations o where o.id = any (p_organization) order by o.id for share;
-
-  perform from memberships m
-    join (select distinct organization, holder from unnest(p_organization, p_holder, p_author_kind) d(organization, holder, kind)
-          where d.kind = 'staff') d on m.organization_id = d.organization and m.person_id = d.holder
-    order by m.organization_id, m.person_id for share of m;
-  perform from api_keys k
-    join (select distinct organization, holder from unnest(p_organization, p_holder, p_author_kind) d(organization, holder, kind)
-          where d.kind = 'service') d on k.organization_id = d.organization and k.id = d.holder
-    order by k.organization_id, k.id for share of k;
-  perform from shares s
-    join (select distinct organization, holder from unnest(p_organization, p_holder, p_author_kind) d(organization, holder, kind)
-          where d.kind = 'guest') d on s.organization_id = d.organization and s.id = d.holder
-    order by s.organization_id, s.id for share of s;
-
-  -- Conversation ids are unique by construction (UUID version 7 of ours), but the key is the pair: a draft that names a
-  -- foreign conversation matches no row below and is not found.
   if p_wait then
+    perform from organizations o where o.id = any (p_organization) order by o.id for share;
+    perform from memberships m
+      join (select distinct organization, holder from unnest(p_organization, p_holder, p_author_kind) d(organization, holder, kind)
+            where d.kind = 'staff') d on m.organization_id = d.organization and m.person_id = d.holder
+      order by m.organization_id, m.person_id for share of m;
+    perform from api_keys k
+      join (select distinct organization, holder from unnest(p_organization, p_holder, p_author_kind) d(organization, holder, kind)
+            where d.kind = 'service') d on k.organization_id = d.organization and k.id = d.holder
+      order by k.organization_id, k.id for share of k;
+    perform from shares s
+      join (select distinct organization, holder from unnest(p_organization, p_holder, p_author_kind) d(organization, holder, kind)
+            where d.kind = 'guest') d on s.organization_id = d.organization and s.id = d.holder
+      order by s.organization_id, s.id for share of s;
     select array_agg(l.id) into v_locked from (
       select c.id from conversations c
         join (select distinct organization, conversation from unnest(p_organization, p_conversation) d(organization, conversation)) d
           on c.organization_id = d.organization and c.id = d.conversation
         order by c.organization_id, c.id for no key update of c) l;
   else
+    select coalesce(array_agg(l.id), '{}') into v_organizations from (
+      select o.id from organizations o where o.id = any (p_organization) order by o.id for share skip locked) l;
+    select coalesce(array_agg(l.key), '{}') into v_holders from (
+      select m.organization_id::text || m.person_id as key from memberships m
+        join (select distinct organization, holder from unnest(p_organization, p_holder, p_author_kind) d(organization, holder, kind)
+              where d.kind = 'staff') d on m.organization_id = d.organization and m.person_id = d.holder
+        order by m.organization_id, m.person_id for share of m skip locked) l;
+    select v_holders || coalesce(array_agg(l.key), '{}') into v_holders from (
+      select k.organization_id::text || k.id as key from api_keys k
+        join (select distinct organization, holder from unnest(p_organization, p_holder, p_author_kind) d(organization, holder, kind)
+              where d.kind = 'service') d on k.organization_id = d.organization and k.id = d.holder
+        order by k.organization_id, k.id for share of k skip locked) l;
+    select v_holders || coalesce(array_agg(l.key), '{}') into v_holders from (
+      select s.organization_id::text || s.id as key from shares s
+        join (select distinct organization, holder from unnest(p_organization, p_holder, p_author_kind) d(organization, holder, kind)
+              where d.kind = 'guest') d on s.organization_id = d.organization and s.id = d.holder
+        order by s.organization_id, s.id for share of s skip locked) l;
+    -- One draft that cannot be judged now holds back its whole conversation, so that the others keep their order.
+    select coalesce(array_agg(d.conversation), '{}') into v_held_back
+      from unnest(p_organization, p_conversation, p_holder, p_author_kind) d(organization, conversation, holder, kind)
+      left join organizations o on o.id = d.organization
+      left join memberships m on d.kind = 'staff' and m.organization_id = d.organization and m.person_id = d.holder
+      left join api_keys k on d.kind = 'service' and k.organization_id = d.organization and k.id = d.holder
+      left join shares s on d.kind = 'guest' and s.organization_id = d.organization and s.id = d.holder
+     where (o.id is not null and not o.id = any (v_organizations))
+        or (coalesce(m.person_id, k.id, s.id) is not null
+            and not (d.organization::text || d.holder) = any (v_holders));
     select array_agg(l.id) into v_locked from (
       select c.id from conversations c
         join (select distinct organization, conversation from unnest(p_organization, p_conversation) d(organization, conversation)) d
           on c.organization_id = d.organization and c.id = d.conversation
+        where not c.id = any (v_held_back)
         order by c.organization_id, c.id for no key update of c skip locked) l;
   end if;
 
@@ -92,12 +123,14 @@ begin
            case
              when o.id is null or c.id is null then 'not_found'
              when not (d.conversation = any (coalesce(v_locked, '{}'))) then 'busy'
+             -- An earlier try of this very draft, whose answer was lost: it is stored, whatever became of the rights since.
+             when k.entry_id = d.entry then 'repeat'
              when g.version is null or g.ended then 'ended'
              when o.version <> d.organization_version or g.version <> d.holder_version
                   or c.access_version <> d.access_version then 'stale_grant'
              when k.hash = d.hash then 'repeat'
              when k.hash is not null then 'mismatch'
-             when d.card is not null and coalesce(cd.revision, 0) <> d.card_revision then 'stale_card'
+             when d.card is not null and case when cd.conversation_id = d.conversation then cd.revision else 0 end <> d.card_revision then 'stale_card'
              when d.refusal is not null then 'refused'
              else 'accepted'
            end as verdict
@@ -111,16 +144,21 @@ begin
     left join conversations c on c.organization_id = d.organization and c.id = d.conversation
     left join entry_keys k on k.organization_id = d.organization and k.conversation_id = d.conversation
                           and k.author_id = d.author and k.client_id = d.client
-    left join cards cd on cd.organization_id = d.organization and cd.id = d.card and cd.conversation_id = d.conversation
+    -- The conversation is compared above: here it would invite a walk through all its cards.
+    left join cards cd on cd.organization_id = d.organization and cd.id = d.card
     left join lateral (
       select m.version, m.status <> 'active' as ended from memberships m
         where d.author_kind = 'staff' and m.organization_id = d.organization and m.person_id = d.holder
+          and d.author = d.holder
       union all
       select a.version, a.revoked_at is not null or coalesce(a.expires_at <= v_at, false) from api_keys a
         where d.author_kind = 'service' and a.organization_id = d.organization and a.id = d.holder
+          and a.lineage = d.author
       union all
       select s.version, s.revoked_at is not null or s.expires_at <= v_at from shares s
         where d.author_kind = 'guest' and s.organization_id = d.organization and s.id = d.holder
+          and s.conversation_id = d.conversation
+          and exists (select from guests u where u.organization_id = s.organization_id and u.id = d.author and u.share_id = s.id)
     ) g on true
   ), numbered as materialized (
     select j.*,

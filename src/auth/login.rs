@@ -12,6 +12,9 @@ use crate::auth::random;
 use crate::auth::{Auth, AuthError};
 use crate::domain::secret::{Secret, SecretKind};
 
+/// The longest address there is (RFC 5321 §4.5.3.1.3, less the brackets).
+const EMAIL_BYTES_MAX: usize = 254;
+
 /// What a log-in or a refresh gives.
 #[derive(Clone, Debug)]
 pub struct Tokens {
@@ -31,7 +34,7 @@ impl Auth {
     /// # Errors
     /// `Unauthenticated` for anything wrong, `TooMany` after too many failures.
     pub async fn login(&self, address: IpAddr, email: &str, password: SecretString) -> Result<Tokens, AuthError> {
-        let email = email.trim().to_lowercase();
+        let email = normal(email);
         let now = Instant::now();
         self.by_address.charge(&address, now)?;
         if let Err(refused) = self.by_email.charge(&email, now) {
@@ -81,7 +84,7 @@ impl Auth {
     }
 
     async fn check_password(&self, email: &str, password: SecretString) -> Result<Tokens, AuthError> {
-        let row = self.store.person_by_email(email).await?;
+        let row = if email.is_empty() { None } else { self.store.person_by_email(email).await? };
         let stored = row.as_ref().and_then(|row| row.password_hash.clone());
         let is_right = self.passwords().verify(password, stored).await?;
         let row = row.filter(|_| is_right).ok_or(AuthError::Unauthenticated)?;
@@ -101,5 +104,24 @@ impl Auth {
 
     fn refresh_seconds(&self) -> i32 {
         i32::try_from(self.refresh_life.as_secs()).unwrap_or(i32::MAX)
+    }
+}
+
+/// An e-mail as it is stored; empty, which nobody has, when it cannot be one.
+fn normal(email: &str) -> String {
+    let email = email.trim();
+    let is_possible = email.len() <= EMAIL_BYTES_MAX && !email.contains('\0');
+    if is_possible { email.to_lowercase() } else { String::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_an_email_is_nobodys() {
+        assert_eq!(normal(" Amira@Example.test "), "amira@example.test");
+        assert_eq!(normal("a\0@example.test"), "");
+        assert_eq!(normal(&"x".repeat(EMAIL_BYTES_MAX + 1)), "");
     }
 }

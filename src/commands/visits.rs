@@ -252,8 +252,9 @@ impl Commands {
         let guest = GuestRow { id: GuestId::generate(), name };
         let device_key = random::secret(SecretKind::Device).map_err(|error| Failure::Internal(error.to_string()))?;
         let principal = principal_of(&guest, &row, &organization);
-        let Some(entry) = note_arrival(&mut tx, &principal, &row).await? else { return Ok(None) };
+        // The log takes entries of a guest only when it finds the guest on the link.
         guests::insert(&mut tx, link.share, &guest, &self.auth.peppers().digest(&device_key)).await?;
+        let Some(entry) = note_arrival(&mut tx, &principal, &row).await? else { return Ok(None) };
         shares::count(&mut tx, link.share, Visit::Claim).await?;
         Ok(Some(Seated { tx, principal, organization, device_key, entry: Some(entry) }))
     }

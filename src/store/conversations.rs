@@ -183,7 +183,8 @@ pub async fn list(tx: &mut TenantTx, query: &ListQuery) -> Result<(Vec<Conversat
           left join lateral (
             select count(*) as unread from (
               select 1 from entries n where n.organization_id = s.organization_id and n.conversation_id = s.id
-                 and n.seq > coalesce(w.read, 0) and n.kind <> 'share' and n.author_id is distinct from $2 limit 100) n
+                 -- Not coalesce: PostgreSQL takes it for leaky, and behind a policy would read the whole log.
+                 and n.seq > case when w.read is null then 0 else w.read end and n.kind <> 'share' and n.author_id is distinct from $2 limit 100) n
           ) u on true
          order by case when $8 = '-last_entry_at' then s.last_entry_at end desc nulls last,
                   case when $8 = 'last_entry_at' then s.last_entry_at end asc nulls first,

@@ -35,9 +35,14 @@ async fn everything_wrong_with_a_log_in_answers_alike() {
     let organization = edge.organization("lagon").await;
     let email = edge.person(organization, "dmc_staff").await;
     let unmapped = edge.person(organization, "night_owl").await;
-    for (email, password) in
-        [(email.as_str(), "wrong"), ("nobody@example.test", PASSWORD), (&unmapped, PASSWORD), (&email, ""), ("", "")]
-    {
+    for (email, password) in [
+        (email.as_str(), "wrong"),
+        ("nobody@example.test", PASSWORD),
+        (&unmapped, PASSWORD),
+        (&email, ""),
+        ("", ""),
+        ("a\0b", PASSWORD),
+    ] {
         let answer = login(&edge, email, password).await;
         assert_eq!((answer.status.as_u16(), answer.code().as_str()), (401, "UNAUTHENTICATED"), "{email}");
         assert!(!answer.text.contains("password") && answer.headers.contains_key(header::WWW_AUTHENTICATE));

@@ -5,12 +5,14 @@
 
 mod admission;
 mod append;
+mod append_attacks;
 mod catalogue;
 mod committers;
 mod edge;
 mod links;
 mod room;
 mod shares;
+mod stopping;
 mod support;
 mod traffic;
 mod walls;

@@ -5,6 +5,8 @@
 
 pub mod append;
 mod committer;
+mod lanes;
+mod queue;
 pub mod read;
 
 use std::pin::Pin;
@@ -12,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parlour_protocol::entry::{NumberedEntry, Position};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
 use crate::domain::draft::Draft;
@@ -22,12 +24,12 @@ use crate::domain::room::{Committed, Head, RoomKey};
 use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::log::append::Verdict;
-use crate::store::log::committer::Pending;
+use crate::store::log::queue::Pending;
 use crate::store::tenant::TenantTx;
 
 /// Committers of a node. Each has a connection for its batches and one to wait for locked conversations.
 const COMMITTERS: usize = 2;
-/// Drafts waiting for a committer, over all of them.
+/// Drafts without an answer yet, over all committers and both their lanes.
 const QUEUE_MAX: usize = 2_048;
 /// The same while the database does not answer.
 const QUEUE_FAILING_MAX: usize = 256;
@@ -118,6 +120,8 @@ impl AppendError {
 #[derive(Debug)]
 pub struct Log {
     queues: Vec<mpsc::Sender<Pending>>,
+    /// One for each draft that may be without an answer.
+    places: Arc<Semaphore>,
     failing: Arc<AtomicBool>,
 }
 
@@ -127,14 +131,14 @@ impl Log {
         let failing = Arc::new(AtomicBool::new(false));
         let queues = (0..COMMITTERS)
             .map(|_| {
-                let (sender, queue) = mpsc::channel(QUEUE_MAX / COMMITTERS);
-                let (fast, patient, handed_over) = committer::lanes(queue, store.options(), hook, &failing);
-                tracker.spawn(fast.run_fast());
-                tracker.spawn(patient.run_patient(handed_over));
+                let (sender, queue) = mpsc::channel(QUEUE_MAX);
+                let (fast, patient) = lanes::lanes(queue, store.options(), hook, &failing);
+                tracker.spawn(fast.run());
+                tracker.spawn(patient.run());
                 sender
             })
             .collect();
-        Self { queues, failing }
+        Self { queues, places: Arc::new(Semaphore::new(QUEUE_MAX)), failing }
     }
 
     /// Takes a draft's place in the order of its conversation, now. The submission answers after COMMIT; whatever was accepted
@@ -146,13 +150,15 @@ impl Log {
         if draft.holds_nul() {
             return Err(AppendError::Nul);
         }
-        let queue = &self.queues[self.lane_of(draft.room)];
-        let used = queue.max_capacity() - queue.capacity();
-        if self.failing.load(Ordering::Relaxed) && used >= QUEUE_FAILING_MAX / COMMITTERS {
+        let waiting = QUEUE_MAX - self.places.available_permits();
+        if self.failing.load(Ordering::Relaxed) && waiting >= QUEUE_FAILING_MAX {
             return Err(AppendError::unavailable("the database does not answer"));
         }
-        let (pending, answer) = Pending::new(draft);
-        queue.try_send(pending).map_err(|_| AppendError::unavailable("too many writes are waiting"))?;
+        let place = Arc::clone(&self.places).try_acquire_owned();
+        let place = place.map_err(|_| AppendError::unavailable("too many writes are waiting"))?;
+        let (pending, answer) = Pending::new(draft, place);
+        let queue = &self.queues[self.lane_of(pending.room())];
+        queue.try_send(pending).map_err(|_| AppendError::unavailable("the committer is gone"))?;
         Ok(Submission(answer))
     }
 

@@ -6,6 +6,7 @@ pub mod app;
 pub mod database;
 pub mod follower;
 pub mod people;
+pub mod proxy;
 pub mod seed;
 pub mod socket;
 pub mod until;
