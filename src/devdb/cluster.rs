@@ -120,15 +120,12 @@ impl Cluster {
             let stranger = std::io::Error::other("it is no database cluster");
             return Err(DevDbError::io("remove", &layout.cluster_dir)(stranger));
         }
-        for directory in [&layout.cluster_dir, &layout.unfinished_dir] {
-            match std::fs::remove_dir_all(directory) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(DevDbError::io("remove", directory)(error));
-                }
-                _ => {}
+        match std::fs::remove_dir_all(&layout.cluster_dir) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(DevDbError::io("remove", &layout.cluster_dir)(error))
             }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// Whether this value started the server and will stop it.

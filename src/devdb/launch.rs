@@ -108,6 +108,12 @@ pub(super) async fn create_cluster(
     log: &mut Log,
 ) -> Result<(), DevDbError> {
     let unfinished = &layout.unfinished_dir;
+    for leftover in layout.leftovers().iter().filter(|path| *path != unfinished) {
+        if let Err(error) = std::fs::remove_dir_all(leftover) {
+            // Somebody's initdb notices its end only now; the next start will find it at rest.
+            tracing::debug!(%error, "{} is left for later", leftover.display());
+        }
+    }
     clear_away(unfinished).await?;
     account.own_private_directory(unfinished)?;
     let mut command = account.command(&programs.initdb);

@@ -15,6 +15,10 @@ pub(super) const PORT: u16 = 5432;
 /// One less than the smallest `sun_path` (macOS: 104 bytes with the closing zero).
 const SOCKET_PATH_BYTES_MAX: usize = 103;
 
+/// How the directories begin in which initdb works. Each launcher has one of its own: a part of the initdb of a launcher that
+/// was killed may still be writing into another.
+const UNFINISHED: &str = "cluster.unfinished.";
+
 /// The paths of one cluster, all absolute and without links.
 #[derive(Clone, Debug)]
 pub(super) struct Layout {
@@ -41,12 +45,19 @@ impl Layout {
         check_socket_dir(&socket_dir)?;
         Ok(Self {
             cluster_dir: data_dir.join("cluster"),
-            unfinished_dir: data_dir.join("cluster.unfinished"),
+            unfinished_dir: data_dir.join(format!("{UNFINISHED}{}", std::process::id())),
             log: data_dir.join("postgres.log"),
             lock: data_dir.join("launcher.lock"),
             socket_dir,
             data_dir,
         })
+    }
+
+    /// What launchers that were interrupted left, this one's own included.
+    pub fn leftovers(&self) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(&self.data_dir).into_iter().flatten().flatten();
+        let is_leftover = |entry: &std::fs::DirEntry| entry.file_name().to_string_lossy().starts_with(UNFINISHED);
+        entries.filter(is_leftover).map(|entry| entry.path()).collect()
     }
 
     /// The major version that made the existing data; `None` where there is none.
