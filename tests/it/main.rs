@@ -10,6 +10,7 @@ mod catalogue;
 mod committers;
 mod edge;
 mod links;
+mod process;
 mod room;
 mod shares;
 mod stopping;

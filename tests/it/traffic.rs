@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use parlour_protocol::codec::Codec;
 use parlour_protocol::id::ConversationId;
@@ -11,8 +11,11 @@ use serde_json::json;
 
 use crate::support::actors::Actor;
 use crate::support::app::TestApp;
+use crate::support::database::{Database, durable_cluster};
 use crate::support::follower::Follower;
 use crate::support::people::People;
+use crate::support::server::Server;
+use crate::support::until::until;
 
 const CLIENTS: usize = 20;
 
@@ -124,4 +127,66 @@ async fn five_thousand_messages_of_twenty_reconnecting_clients_are_given_once_in
     let resumes: u32 = followers.iter().map(|follower| follower.resumes).sum();
     assert!(resumes > 60, "cuts happened: {resumes}");
     check(&amira, conversation, followers, 5_000).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killing_the_server_loses_and_repeats_nothing() {
+    let (cluster, data_dir) = durable_cluster().await;
+    let database = Database::create_on(&cluster).await;
+    let server = Server::start(&database).await;
+    let people = People::new(server.endpoint(), &database);
+    let (amira, conversation, followers) = party(&people, "lagon").await;
+    let (sent, done) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+    let killer = {
+        let (sent, done) = (Arc::clone(&sent), Arc::clone(&done));
+        tokio::spawn(async move {
+            let mut server = server;
+            let mut kills = 0;
+            while !done.load(Ordering::Relaxed) && kills < 4 {
+                let mark = sent.load(Ordering::Relaxed) + 200;
+                until("traffic goes on", async || {
+                    (sent.load(Ordering::Relaxed) >= mark || done.load(Ordering::Relaxed)).then_some(())
+                })
+                .await;
+                server = server.kill_and_start_again().await;
+                kills += 1;
+            }
+            (server, kills)
+        })
+    };
+    let followers = talk(followers, 60, 11, &sent).await;
+    done.store(true, Ordering::Relaxed);
+    let (server, kills) = killer.await.expect("the killer ends");
+    assert!(kills >= 3, "{kills} kills");
+    check(&amira, conversation, followers, 1_200).await;
+    drop(server);
+    cluster.stop().await.expect("a clean stop");
+    std::fs::remove_dir_all(data_dir).expect("the directory goes");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killing_postgresql_loses_and_repeats_nothing() {
+    let (mut cluster, data_dir) = durable_cluster().await;
+    let database = Database::create_on(&cluster).await;
+    let server = Server::start(&database).await;
+    let people = People::new(server.endpoint(), &database);
+    let (amira, conversation, followers) = party(&people, "lagon").await;
+    let sent = Arc::new(AtomicUsize::new(0));
+    let talking = {
+        let sent = Arc::clone(&sent);
+        tokio::spawn(async move { talk(followers, 60, 13, &sent).await })
+    };
+    for _ in 0..3 {
+        let mark = sent.load(Ordering::Relaxed) + 200;
+        until("traffic goes on", async || {
+            (sent.load(Ordering::Relaxed) >= mark || talking.is_finished()).then_some(())
+        })
+        .await;
+        cluster.kill().await.expect("the kill");
+        cluster.restart().await.expect("the restart");
+    }
+    check(&amira, conversation, talking.await.expect("no client failed"), 1_200).await;
+    drop(server);
+    cluster.stop().await.expect("a clean stop");
+    std::fs::remove_dir_all(data_dir).expect("the directory goes");
 }

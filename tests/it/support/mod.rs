@@ -8,5 +8,6 @@ pub mod follower;
 pub mod people;
 pub mod proxy;
 pub mod seed;
+pub mod server;
 pub mod socket;
 pub mod until;

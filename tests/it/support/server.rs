@@ -1,0 +1,94 @@
+//! The server as its own process, `parlour serve`: for what a test in this process cannot do, such as killing it outright.
+
+use std::process::Stdio;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use reqwest::{Method, StatusCode};
+use tokio::net::TcpListener;
+use tokio::process::{Child, Command};
+
+use crate::support::actors::Endpoint;
+use crate::support::database::Database;
+use crate::support::people::{PEPPER, TOKEN_KEY};
+use crate::support::until::until;
+
+/// A running server process; dropped, it is killed.
+pub struct Server {
+    child: Child,
+    database_url: String,
+    address: std::net::SocketAddr,
+    admin: std::net::SocketAddr,
+}
+
+impl Server {
+    /// Starts on a free port and waits until it is ready.
+    pub async fn start(database: &Database) -> Self {
+        let (address, admin) = (free_address().await, free_address().await);
+        Self::start_at(address, admin, database.app_url.clone()).await
+    }
+
+    /// Where it is reached.
+    pub fn endpoint(&self) -> Endpoint {
+        Endpoint::at(self.address)
+    }
+
+    /// Where its operator reaches it.
+    pub fn admin(&self) -> Endpoint {
+        Endpoint::at(self.admin)
+    }
+
+    /// Kills it with SIGKILL and starts another at the same address.
+    pub async fn kill_and_start_again(mut self) -> Self {
+        self.child.kill().await.expect("the kill");
+        Self::start_at(self.address, self.admin, self.database_url.clone()).await
+    }
+
+    /// Sends SIGTERM, waits for the end, and returns everything it logged.
+    pub async fn terminate(self) -> String {
+        let pid = i32::try_from(self.child.id().expect("it runs")).expect("a process id");
+        let pid = rustix::process::Pid::from_raw(pid).expect("a process id");
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("the signal");
+        let output = self.child.wait_with_output().await.expect("the end");
+        assert_eq!(output.status.code(), Some(0));
+        assert!(output.stdout.is_empty(), "serve prints no result");
+        String::from_utf8(output.stderr).expect("UTF-8")
+    }
+
+    async fn start_at(address: std::net::SocketAddr, admin: std::net::SocketAddr, database_url: String) -> Self {
+        let child = Command::new(env!("CARGO_BIN_EXE_parlour"))
+            .arg("serve")
+            .env_clear()
+            .env("DATABASE_URL", &database_url)
+            .env("LISTEN_ADDR", address.to_string())
+            .env("ADMIN_ADDR", admin.to_string())
+            .env("PUBLIC_URL", format!("http://{address}"))
+            .env("TOKEN_KEY", TOKEN_KEY)
+            .env("SHARE_PEPPER", STANDARD.encode(PEPPER))
+            .env("LIMITS_PROFILE", "test")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("the server starts");
+        let mut server = Self { child, database_url, address, admin };
+        let endpoint = server.endpoint();
+        until("the server is ready", async || {
+            assert!(server.child.try_wait().expect("its state").is_none(), "the server ended");
+            is_ready(&endpoint).await.then_some(())
+        })
+        .await;
+        server
+    }
+}
+
+async fn is_ready(endpoint: &Endpoint) -> bool {
+    let answer = reqwest::Client::new().request(Method::GET, format!("{}/readyz", endpoint.http)).send().await;
+    answer.is_ok_and(|answer| answer.status() == StatusCode::OK)
+}
+
+async fn free_address() -> std::net::SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    listener.local_addr().expect("its address")
+}
