@@ -1,5 +1,6 @@
 //! `parlour dev` as somebody meets it: the real program, its own database, one line of JSON, and the same room again at the
-//! second start. Ends everything it starts; look next in `src/cli/dev/`.
+//! second start. Ends everything it starts and never waits without a deadline.
+//! Look next in `src/cli/dev/`.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};

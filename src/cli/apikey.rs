@@ -1,4 +1,6 @@
 //! `parlour apikey create`: a key for a system. It is shown once; only its digest is stored.
+//!
+//! The demonstration makes its keys here too ([`create`]). What a key may do is decided in `domain::policy`, from its words.
 
 use clap::{Args, Subcommand};
 use parlour_protocol::id::{ApiKeyId, OrganizationId};

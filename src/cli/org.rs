@@ -1,4 +1,7 @@
-//! `parlour org create`: a new tenant.
+//! `parlour org create`: a new tenant; and how the other commands find one by its slug.
+//!
+//! Nobody is a member of it yet: that is `parlour user create`. These commands act for no principal, so whoever has the
+//! database's URL may use them.
 
 use clap::{Args, Subcommand};
 use parlour_protocol::id::OrganizationId;

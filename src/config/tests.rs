@@ -1,4 +1,6 @@
 //! Settings as an operator gives them: everything wrong is told at once, secrets stay secret, files work like values.
+//!
+//! No test here reads or changes the environment: whoever runs them may have one of their own. Look next in `problem.rs`.
 
 use std::path::PathBuf;
 

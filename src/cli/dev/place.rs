@@ -1,4 +1,6 @@
 //! Where `parlour dev` can be reached: a port that is free, and with `--lan` this machine's address on the local network.
+//!
+//! Without `--lan` nobody but this machine can connect. A port that was asked for is taken or refused, never replaced.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 
