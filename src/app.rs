@@ -21,6 +21,7 @@ use crate::store::error::StoreError;
 use crate::store::log::read::LogReader;
 use crate::store::log::{CommitHook, Log, ReadLog};
 use crate::store::{Durability, Store};
+use crate::telemetry;
 use crate::ws::front_desk::FrontDesk;
 use crate::ws::{Gate, WsConfig, upgrade};
 
@@ -114,12 +115,7 @@ impl App {
         let log = Log::start(&store, &deliver_to(&hub), &services);
         let auth = Arc::new(Auth::new(store.clone(), config.auth)?);
         let commands = Arc::new(Commands::new(store.clone(), log, reader, Arc::clone(&hub), Arc::clone(&auth)));
-        services.spawn(Arc::clone(&hub).run(services_stop.clone()));
-        let (leases, stop) = (Arc::clone(&commands), services_stop.clone());
-        services.spawn(async move { leases.run_leases(stop).await });
-        let (inbox, stop) = (Arc::clone(&commands), services_stop.clone());
-        // Cancel-safe: a row that was not pushed is listed again by whoever reconnects.
-        services.spawn(async move { stop.run_until_cancelled(inbox.run_inbox()).await });
+        spawn_upkeep(&services, &services_stop, &hub, &commands);
 
         let stopping =
             Stopping { drain: CancellationToken::new(), abort: CancellationToken::new(), tracker: TaskTracker::new() };
@@ -174,6 +170,17 @@ impl App {
         }
         self.store.close().await;
     }
+}
+
+/// What runs beside the sockets for as long as the server does.
+fn spawn_upkeep(services: &TaskTracker, stop: &CancellationToken, hub: &Arc<Hub>, commands: &Arc<Commands>) {
+    services.spawn(Arc::clone(hub).run(stop.clone()));
+    services.spawn(telemetry::keep_gauges(Arc::clone(hub), stop.clone()));
+    let (leases, until) = (Arc::clone(commands), stop.clone());
+    services.spawn(async move { leases.run_leases(until).await });
+    let (inbox, until) = (Arc::clone(commands), stop.clone());
+    // Cancel-safe: a row that was not pushed is listed again by whoever reconnects.
+    services.spawn(async move { until.run_until_cancelled(inbox.run_inbox()).await });
 }
 
 async fn check_database(store: &Store, durability: RequireDurability) -> Result<(), AppError> {

@@ -5,6 +5,7 @@
 
 use std::backtrace::Backtrace;
 use std::io::IsTerminal;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -15,10 +16,13 @@ use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
 use crate::config::operation::LogFormat;
+use crate::hub::Hub;
 
 /// What is logged unless RUST_LOG says otherwise: our own words, and only the troubles of libraries.
 const FILTER_DEFAULT: &str = "info,sqlx=warn,hyper=warn,tower_http=warn";
 /// How often histograms are folded; between scrapes they would grow without bound.
+/// How often the gauges of a hub are set.
+const GAUGES_EVERY: Duration = Duration::from_secs(5);
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 /// Buckets of everything measured in seconds, from half a millisecond to ten seconds.
 const SECONDS_BUCKETS: [f64; 14] =
@@ -69,6 +73,13 @@ pub fn start_metrics() -> Result<PrometheusHandle, TelemetryError> {
         .map_err(|error| TelemetryError::Taken(error.to_string()))?;
     metrics::describe_gauge!("parlour_build_info", "Always 1; the label tells which version runs.");
     metrics::gauge!("parlour_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    metrics::describe_gauge!("parlour_sessions", "Authenticated sockets.");
+    metrics::describe_gauge!("parlour_rooms", "Rooms in memory.");
+    metrics::describe_gauge!("parlour_attachments", "Sessions attached to rooms.");
+    metrics::describe_counter!("parlour_entries_committed_total", "Entries committed and handed to the hub.");
+    metrics::describe_counter!("parlour_appends_total", "Calls of the append function, by outcome.");
+    metrics::describe_histogram!("parlour_append_seconds", "Time of one call of the append function, commit included.");
+    metrics::describe_counter!("parlour_gap_filled_total", "Entries that rooms had to read from the log.");
     Ok(handle)
 }
 
@@ -77,6 +88,21 @@ pub async fn keep_metrics(handle: PrometheusHandle, stop: CancellationToken) {
     let mut ticks = tokio::time::interval(UPKEEP_EVERY);
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
         handle.run_upkeep();
+    }
+}
+
+/// Tells how much a hub holds, until `stop`.
+pub async fn keep_gauges(hub: Arc<Hub>, stop: CancellationToken) {
+    let mut ticks = tokio::time::interval(GAUGES_EVERY);
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        let counts = hub.counts();
+        for (name, count) in [
+            ("parlour_sessions", counts.sessions),
+            ("parlour_rooms", counts.rooms),
+            ("parlour_attachments", counts.members),
+        ] {
+            metrics::gauge!(name).set(count as f64);
+        }
     }
 }
 

@@ -3,11 +3,12 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parlour_protocol::codec::Codec;
 use parlour_protocol::id::ConversationId;
 use serde_json::json;
+use tokio::task::JoinHandle;
 
 use crate::support::actors::Actor;
 use crate::support::app::TestApp;
@@ -74,6 +75,24 @@ async fn talk(followers: Vec<Follower>, each: usize, seed: u64, sent: &Arc<Atomi
     followers
 }
 
+/// The same in the background, for a test that kills something meanwhile.
+fn start_talking(
+    followers: Vec<Follower>,
+    each: usize,
+    seed: u64,
+    sent: &Arc<AtomicUsize>,
+) -> JoinHandle<Vec<Follower>> {
+    let sent = Arc::clone(sent);
+    tokio::spawn(async move { talk(followers, each, seed, &sent).await })
+}
+
+/// Waits until two hundred more messages were acknowledged, so that what is killed is killed in the middle of traffic.
+async fn some_traffic(sent: &AtomicUsize, talking: &JoinHandle<Vec<Follower>>) {
+    let mark = sent.load(Ordering::Relaxed) + 200;
+    until("traffic goes on", async || (sent.load(Ordering::Relaxed) >= mark).then_some(())).await;
+    assert!(!talking.is_finished(), "killed in the middle");
+}
+
 /// The check: acked = stored = given, once, in order.
 async fn check(amira: &Actor, conversation: ConversationId, mut followers: Vec<Follower>, expected: usize) {
     let acked: Vec<_> = followers.iter().flat_map(|follower| follower.acked.clone()).collect();
@@ -133,32 +152,16 @@ async fn five_thousand_messages_of_twenty_reconnecting_clients_are_given_once_in
 async fn killing_the_server_loses_and_repeats_nothing() {
     let (cluster, data_dir) = durable_cluster().await;
     let database = Database::create_on(&cluster).await;
-    let server = Server::start(&database).await;
+    let mut server = Server::start(&database).await;
     let people = People::new(server.endpoint(), &database);
     let (amira, conversation, followers) = party(&people, "lagon").await;
-    let (sent, done) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
-    let killer = {
-        let (sent, done) = (Arc::clone(&sent), Arc::clone(&done));
-        tokio::spawn(async move {
-            let mut server = server;
-            let mut kills = 0;
-            while !done.load(Ordering::Relaxed) && kills < 4 {
-                let mark = sent.load(Ordering::Relaxed) + 200;
-                until("traffic goes on", async || {
-                    (sent.load(Ordering::Relaxed) >= mark || done.load(Ordering::Relaxed)).then_some(())
-                })
-                .await;
-                server = server.kill_and_start_again().await;
-                kills += 1;
-            }
-            (server, kills)
-        })
-    };
-    let followers = talk(followers, 60, 11, &sent).await;
-    done.store(true, Ordering::Relaxed);
-    let (server, kills) = killer.await.expect("the killer ends");
-    assert!(kills >= 3, "{kills} kills");
-    check(&amira, conversation, followers, 1_200).await;
+    let sent = Arc::new(AtomicUsize::new(0));
+    let talking = start_talking(followers, 60, 11, &sent);
+    for _ in 0..3 {
+        some_traffic(&sent, &talking).await;
+        server = server.kill_and_start_again().await;
+    }
+    check(&amira, conversation, talking.await.expect("no client failed"), 1_200).await;
     drop(server);
     cluster.stop().await.expect("a clean stop");
     std::fs::remove_dir_all(data_dir).expect("the directory goes");
@@ -172,16 +175,9 @@ async fn killing_postgresql_loses_and_repeats_nothing() {
     let people = People::new(server.endpoint(), &database);
     let (amira, conversation, followers) = party(&people, "lagon").await;
     let sent = Arc::new(AtomicUsize::new(0));
-    let talking = {
-        let sent = Arc::clone(&sent);
-        tokio::spawn(async move { talk(followers, 60, 13, &sent).await })
-    };
+    let talking = start_talking(followers, 60, 13, &sent);
     for _ in 0..3 {
-        let mark = sent.load(Ordering::Relaxed) + 200;
-        until("traffic goes on", async || {
-            (sent.load(Ordering::Relaxed) >= mark || talking.is_finished()).then_some(())
-        })
-        .await;
+        some_traffic(&sent, &talking).await;
         cluster.kill().await.expect("the kill");
         cluster.restart().await.expect("the restart");
     }

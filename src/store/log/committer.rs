@@ -5,10 +5,12 @@
 //! caller: `lanes` decides who waits.
 
 use std::collections::HashSet;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use sqlx::Connection;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgDatabaseError, PgSeverity};
 use tokio::time::{Instant, timeout_at};
@@ -99,9 +101,17 @@ impl Committer {
             }
         }
         if !committed.is_empty() {
-            (self.hook)(committed).await;
+            self.hand_over(committed).await;
         }
         busy
+    }
+
+    /// A hook must not panic; one that does must not end the committer with it. The rooms find what was lost in the log.
+    async fn hand_over(&self, committed: Vec<Committed>) {
+        metrics::counter!("parlour_entries_committed_total").increment(committed.len() as u64);
+        if AssertUnwindSafe((self.hook)(committed)).catch_unwind().await.is_err() {
+            tracing::error!("handing over committed entries panicked; rooms will find them in the log");
+        }
     }
 
     /// Calls the append function until it answers or the batch's time is up.
@@ -140,8 +150,12 @@ impl Committer {
                 .map_err(CallError::Unreached)?,
         };
         let drafts: Vec<&Draft> = batch.iter().map(|pending| &pending.draft).collect();
+        let began = Instant::now();
         let calling = call(&mut connection, &drafts, wait);
         let answered = timeout_at(deadline + CALL_GRACE, calling).await.map_err(timed_out).flatten();
+        metrics::histogram!("parlour_append_seconds").record(began.elapsed());
+        metrics::counter!("parlour_appends_total", "outcome" => if answered.is_ok() { "answered" } else { "failed" })
+            .increment(1);
         match &answered {
             Err(error) if !is_rolled_back(error) => {
                 // The connection goes, with the statement perhaps still on it.

@@ -132,6 +132,7 @@ impl Follower {
                     }
                 }
                 Answer::Error(error) if error["retryable"] == true => return,
+                Answer::Closed(code) if CloseCode::reconnect(code) => return,
                 other => panic!("attach: {other:?}"),
             }
         }
