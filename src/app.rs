@@ -20,7 +20,7 @@ use crate::listener::{self, ListenerConfig, Stopping};
 use crate::store::error::StoreError;
 use crate::store::log::read::LogReader;
 use crate::store::log::{CommitHook, Log, ReadLog};
-use crate::store::{Durability, Store};
+use crate::store::{RequireDurability, Store};
 use crate::telemetry;
 use crate::ws::front_desk::FrontDesk;
 use crate::ws::{Gate, WsConfig, upgrade};
@@ -35,8 +35,6 @@ pub struct AppConfig {
     pub database_url: SecretString,
     /// Connections beside the committers' own.
     pub database_connections_max: u32,
-    /// Whether a database that trades durability for speed is accepted; only tests relax it.
-    pub durability: RequireDurability,
     /// Admission.
     pub auth: AuthConfig,
     /// HTTP.
@@ -49,15 +47,6 @@ pub struct AppConfig {
     pub listener: ListenerConfig,
     /// How long everybody may take to leave when the server stops.
     pub drain: Duration,
-}
-
-/// What the database must keep.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RequireDurability {
-    /// Everything it acknowledges.
-    Yes,
-    /// Whatever it likes: for tests on a relaxed cluster.
-    No,
 }
 
 /// Why a server did not start.
@@ -106,7 +95,7 @@ impl App {
     /// When the database is away, behind or careless, or a key cannot be used.
     pub async fn start(config: AppConfig, listener: TcpListener) -> Result<Self, AppError> {
         let store = Store::new(config.database_url.expose_secret(), config.database_connections_max)?;
-        check_database(&store, config.durability).await?;
+        check_database(&store, config.http.durability).await?;
         let address = listener.local_addr()?;
         let (services, services_stop) = (TaskTracker::new(), CancellationToken::new());
 
@@ -190,10 +179,7 @@ async fn check_database(store: &Store, durability: RequireDurability) -> Result<
     if store.role_is_above_the_law().await? {
         return Err(AppError::RoleTooPowerful);
     }
-    match (durability, store.durability().await?) {
-        (RequireDurability::Yes, Durability::Relaxed) => Err(AppError::NotDurable),
-        (RequireDurability::Yes | RequireDurability::No, _) => Ok(()),
-    }
+    if durability.accepts(store.durability().await?) { Ok(()) } else { Err(AppError::NotDurable) }
 }
 
 fn deliver_to(hub: &Arc<Hub>) -> CommitHook {

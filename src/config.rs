@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::app::{AppConfig, RequireDurability};
+use crate::app::AppConfig;
 use crate::auth::AuthConfig;
 use crate::auth::passwords::Work;
 use crate::config::database::DatabaseSettings;
@@ -27,6 +27,7 @@ use crate::domain::limits::LimitsProfile;
 use crate::http::HttpConfig;
 use crate::hub::HubConfig;
 use crate::listener::ListenerConfig;
+use crate::store::RequireDurability;
 use crate::ws::WsConfig;
 
 /// How long one HTTP request may take.
@@ -99,12 +100,12 @@ impl ServeSettings {
         let app = AppConfig {
             database_url,
             database_connections_max: connections_max,
-            durability: RequireDurability::Yes,
             auth,
             http: HttpConfig {
                 public_url,
                 trusted_proxies: edge.trusted_proxies,
                 request_timeout: REQUEST_TIMEOUT,
+                durability: RequireDurability::Yes,
                 limits,
             },
             ws: WsConfig { allowed_origins: edge.allowed_origins, limits, ..WsConfig::default() },

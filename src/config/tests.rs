@@ -117,7 +117,7 @@ fn complete_settings_have_sensible_defaults() {
     assert_eq!(config.app.http.public_url, "https://chat.example.com");
     assert_eq!(config.app.ws.allowed_origins, ["https://chat.example.com"]);
     assert_eq!(config.app.auth.tokens.issuer, "https://chat.example.com");
-    assert_eq!(config.app.durability, RequireDurability::Yes);
+    assert_eq!(config.app.http.durability, RequireDurability::Yes);
     assert_eq!(config.app.http.limits, LimitsProfile::Standard);
     let config = check(&complete(&key, &["--port=9000", "--admin-addr=off"])).unwrap();
     assert_eq!((config.listen.port(), config.admin), (9000, None));

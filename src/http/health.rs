@@ -19,14 +19,17 @@ pub async fn livez() -> Success<Value> {
     Success::ok(json!({ "status": "live" }))
 }
 
-/// The database answers, and the node is not about to stop.
+/// The database answers and keeps what it acknowledges, and the node is not about to stop.
 pub async fn readyz(State(api): State<Arc<Api>>) -> Result<Success<Value>, Problem> {
     let not_ready = |why: &str| Problem::from(Failure::Store(StoreError::Unavailable(why.to_owned())));
     if api.draining.load(Ordering::Relaxed) {
         return Err(not_ready("draining"));
     }
     match tokio::time::timeout(DATABASE_DEADLINE, api.store.durability()).await {
-        Ok(Ok(_)) => Ok(Success::ok(json!({ "status": "ready" }))),
+        Ok(Ok(durability)) if api.config.durability.accepts(durability) => {
+            Ok(Success::ok(json!({ "status": "ready" })))
+        }
+        Ok(Ok(_)) => Err(not_ready("the database would lose what it acknowledges")),
         Ok(Err(error)) => Err(Failure::Store(error).into()),
         Err(_) => Err(not_ready("the database does not answer in time")),
     }

@@ -32,7 +32,7 @@ use crate::commands::Commands;
 use crate::commands::failure::Failure;
 use crate::domain::limits::LimitsProfile;
 use crate::http::envelope::Problem;
-use crate::store::Store;
+use crate::store::{RequireDurability, Store};
 
 /// Links that may be tried in vain from one address in a minute.
 const PROBES_PER_ADDRESS: u32 = 10;
@@ -46,6 +46,8 @@ pub struct HttpConfig {
     pub trusted_proxies: Vec<IpNet>,
     /// How long a request may take; its work goes on, its caller is answered.
     pub request_timeout: Duration,
+    /// What the database must keep for the node to be ready.
+    pub durability: RequireDurability,
     /// Whether probing for links is slowed down.
     pub limits: LimitsProfile,
 }

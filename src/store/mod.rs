@@ -97,3 +97,22 @@ pub enum Durability {
     /// A setting trades durability for speed: for tests only.
     Relaxed,
 }
+
+/// What the database must keep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequireDurability {
+    /// Everything it acknowledges.
+    Yes,
+    /// Whatever it likes: for tests on a relaxed cluster.
+    No,
+}
+
+impl RequireDurability {
+    /// Whether a database that keeps so much will do.
+    pub fn accepts(self, durability: Durability) -> bool {
+        match self {
+            Self::Yes => durability == Durability::Kept,
+            Self::No => true,
+        }
+    }
+}

@@ -17,7 +17,7 @@ use std::time::Duration;
 use clap::Args;
 use secrecy::SecretString;
 
-use crate::app::{App, AppConfig, RequireDurability};
+use crate::app::{App, AppConfig};
 use crate::auth::AuthConfig;
 use crate::auth::passwords::Work;
 use crate::auth::tokens::TokenConfig;
@@ -36,6 +36,7 @@ use crate::domain::secret::Peppers;
 use crate::http::HttpConfig;
 use crate::hub::HubConfig;
 use crate::listener::ListenerConfig;
+use crate::store::RequireDurability;
 use crate::store::migrate::{migrate, prepare_cluster};
 use crate::ws::WsConfig;
 
@@ -182,9 +183,14 @@ fn app_config(args: &DevArgs, state: &DevState, place: &Place, database_url: Str
     Ok(AppConfig {
         database_url: SecretString::from(database_url),
         database_connections_max: CONNECTIONS,
-        durability: RequireDurability::Yes,
         auth,
-        http: HttpConfig { public_url: place.url(), trusted_proxies: vec![], request_timeout: REQUEST_TIMEOUT, limits },
+        http: HttpConfig {
+            public_url: place.url(),
+            trusted_proxies: vec![],
+            request_timeout: REQUEST_TIMEOUT,
+            durability: RequireDurability::Yes,
+            limits,
+        },
         ws: WsConfig { allowed_origins: place.origins(), limits, drain_spread: DRAIN, ..WsConfig::default() },
         hub: HubConfig::default(),
         listener: ListenerConfig::default(),

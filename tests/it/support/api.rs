@@ -20,7 +20,7 @@ use parlour::domain::principal::OrgScope;
 use parlour::domain::secret::{Pepper, Peppers, SecretKind};
 use parlour::http::{Api, HttpConfig, routes};
 use parlour::hub::{Hub, HubConfig};
-use parlour::store::Store;
+use parlour::store::{RequireDurability, Store};
 use parlour::store::api_keys::{self, NewApiKey};
 use parlour::store::log::read::LogReader;
 use parlour::store::log::{CommitHook, Log, ReadLog};
@@ -146,6 +146,7 @@ impl Edge {
             public_url: "https://chat.example.test".into(),
             trusted_proxies: vec!["10.0.0.0/8".parse().expect("a network")],
             request_timeout: Duration::from_secs(30),
+            durability: RequireDurability::No,
             limits,
         };
         let api = Api::new(store.clone(), Arc::clone(&auth), commands, config, tasks);

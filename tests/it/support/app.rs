@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use parlour::app::{App, AppConfig, RequireDurability};
+use parlour::app::{App, AppConfig};
 use parlour::domain::limits::LimitsProfile;
 use parlour::http::HttpConfig;
 use parlour::hub::HubConfig;
 use parlour::listener::ListenerConfig;
+use parlour::store::RequireDurability;
 use parlour::ws::WsConfig;
 use secrecy::SecretString;
 use tokio::net::TcpListener;
@@ -52,12 +53,12 @@ fn config(database: &Database) -> AppConfig {
     AppConfig {
         database_url: SecretString::from(database.app_url.clone()),
         database_connections_max: 8,
-        durability: RequireDurability::No,
         auth: auth_config(),
         http: HttpConfig {
             public_url: "http://parlour.test".into(),
             trusted_proxies: Vec::new(),
             request_timeout: Duration::from_secs(10),
+            durability: RequireDurability::No,
             limits: LimitsProfile::Test,
         },
         ws: WsConfig { limits: LimitsProfile::Test, ..WsConfig::default() },
