@@ -1,6 +1,6 @@
 //! The command line as people meet it: what `--help` says, and what arguments mean.
 //!
-//! Nothing is run here; `tests/command_line.rs` and `tests/dev.rs` do that with the real program.
+//! Nothing is run here; `tests/it/command_line.rs` and `tests/it/dev.rs` do that with the real program.
 
 use clap::CommandFactory;
 

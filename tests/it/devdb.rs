@@ -103,7 +103,7 @@ impl Owner {
 
     fn spawn_with(command: &mut Command, data: &Path) -> Self {
         command
-            .args(["--exact", "child_process", "--nocapture", "--test-threads=1"])
+            .args(["--exact", "devdb::child_process", "--nocapture", "--test-threads=1"])
             .env(CHILD_DIR, data)
             .current_dir("/")
             .stdin(Stdio::piped())

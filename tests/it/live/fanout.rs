@@ -8,8 +8,8 @@ use parlour_protocol::limits::OUTBOX_BYTES_MAX;
 use serde_json::json;
 use tokio::sync::Semaphore;
 
-use crate::client::{Client, Frame, TEXT};
-use crate::stage::Node;
+use crate::live::client::{Client, Frame, TEXT};
+use crate::live::stage::Node;
 
 const MESSAGES: i64 = 31_008;
 const TURN: i64 = 96;

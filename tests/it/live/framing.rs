@@ -9,8 +9,8 @@ use parlour_protocol::id::{ClientId, PersonId};
 use parlour_protocol::limits::{HELLO_BYTES_MAX, MESSAGE_BYTES_MAX};
 use serde_json::{Value, json};
 
-use crate::client::{BINARY, CLOSE, Client, PING, PONG, TEXT, frame, header, request};
-use crate::stage::Node;
+use crate::live::client::{BINARY, CLOSE, Client, PING, PONG, TEXT, frame, header, request};
+use crate::live::stage::Node;
 
 const FINAL: u8 = 0x80;
 

@@ -1,6 +1,6 @@
 //! The commands of an operator, from an empty cluster to a link for a client, with the real program and the real roles.
 //!
-//! One test, because each command needs what the one before made. `parlour dev` has its own, `tests/dev.rs`.
+//! One test, because each command needs what the one before made. `parlour dev` has its own, `dev.rs`.
 
 use std::io::Write;
 use std::path::PathBuf;
