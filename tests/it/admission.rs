@@ -4,7 +4,8 @@ use axum::http::{StatusCode, header};
 use parlour::domain::limits::LimitsProfile;
 use serde_json::{Value, json};
 
-use crate::support::api::{Answer, Edge, PASSWORD};
+use crate::support::api::{Answer, Edge};
+use crate::support::seeder::PASSWORD;
 
 async fn login(edge: &Edge, email: &str, password: &str) -> Answer {
     edge.post("/api/v1/auth/login").json(&json!({ "email": email, "password": password })).send().await

@@ -11,37 +11,27 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
-use parlour::auth::passwords::Work;
-use parlour::auth::tokens::{TokenConfig, key_from_random};
-use parlour::auth::{Auth, AuthConfig, random};
+use parlour::auth::Auth;
 use parlour::commands::Commands;
 use parlour::domain::limits::LimitsProfile;
-use parlour::domain::principal::OrgScope;
-use parlour::domain::secret::{Pepper, Peppers, SecretKind};
 use parlour::http::{Api, HttpConfig, routes};
 use parlour::hub::{Hub, HubConfig};
-use parlour::store::api_keys::{self, NewApiKey};
 use parlour::store::log::read::LogReader;
 use parlour::store::log::{CommitHook, Log, ReadLog};
-use parlour::store::platform::NewOrganization;
 use parlour::store::{RequireDurability, Store};
-use parlour_protocol::id::{ApiKeyId, OrganizationId, PersonId};
-use secrecy::SecretString;
+use parlour_protocol::id::{ApiKeyId, OrganizationId};
 use serde_json::{Value, json};
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use crate::support::database::Database;
-
-/// The password of every member of staff.
-pub const PASSWORD: &str = "correct horse battery";
+use crate::support::seeder::{PASSWORD, Seeder, auth_config};
 
 /// The edge, and the services behind it for arranging.
 pub struct Edge {
     /// The database below.
     pub database: Database,
-    auth: Arc<Auth>,
-    store: Store,
+    seeder: Seeder,
     router: Router,
 }
 
@@ -151,7 +141,7 @@ impl Edge {
         };
         let api = Api::new(store.clone(), Arc::clone(&auth), commands, config, tasks);
         let router = routes::router(&Arc::new(api), Router::new());
-        Self { database, auth, store, router }
+        Self { database, seeder: Seeder::new(store, auth), router }
     }
 
     /// A request.
@@ -172,28 +162,12 @@ impl Edge {
 
     /// A tenant.
     pub async fn organization(&self, slug: &str) -> OrganizationId {
-        let id = OrganizationId::generate();
-        let new = NewOrganization {
-            id,
-            name: "Lagon & Savane",
-            slug,
-            primary_color: Some("#0f766e"),
-            contact_email: Some("hello@lagon.example"),
-            contact_phone: None,
-            logo: None,
-        };
-        self.store.create_organization(&new).await.expect("an organization");
-        id
+        self.seeder.organization(slug).await
     }
 
     /// A member of staff; their e-mail.
     pub async fn person(&self, organization: OrganizationId, role: &str) -> String {
-        let person = PersonId::generate();
-        let email = format!("{person}@example.test");
-        let hash = self.auth.passwords().hash(SecretString::from(PASSWORD)).await.expect("a hash");
-        self.store.create_person(person, &email, "Amira", &hash).await.expect("a person");
-        self.store.add_membership(organization, person, role).await.expect("a membership");
-        email
+        self.seeder.person(organization, role, "Amira").await
     }
 
     /// A member of staff, logged in; their access token.
@@ -206,29 +180,12 @@ impl Edge {
 
     /// A service's key.
     pub async fn service(&self, organization: OrganizationId, permissions: &[&str]) -> (ApiKeyId, String) {
-        let secret = random::secret(SecretKind::ApiKey).expect("randomness");
-        let permissions: Vec<String> = permissions.iter().map(|word| (*word).to_owned()).collect();
-        let id = ApiKeyId::generate();
-        let new = NewApiKey {
-            id,
-            lineage: id,
-            name: "Fare watch",
-            hint: secret.hint(),
-            digest: self.auth.peppers().digest(&secret),
-            permissions: &permissions,
-            expires_at: None,
-        };
-        let mut tx = self.store.tenant(OrgScope::for_platform(organization)).await.expect("a transaction");
-        api_keys::insert(&mut tx, &new).await.expect("a key");
-        tx.commit().await.expect("a commit");
-        (id, secret.expose().to_owned())
+        self.seeder.api_key(organization, permissions).await
     }
 
     /// Ends a service's key.
     pub async fn revoke_key(&self, organization: OrganizationId, key: ApiKeyId) {
-        let mut tx = self.store.tenant(OrgScope::for_platform(organization)).await.expect("a transaction");
-        assert!(api_keys::revoke(&mut tx, key).await.expect("a key"));
-        tx.commit().await.expect("a commit");
+        self.seeder.revoke_key(organization, key).await;
     }
 
     /// A conversation; its id.
@@ -265,22 +222,5 @@ impl Edge {
     /// Runs a statement as a superuser: for arranging what no route can.
     pub async fn arrange(&self, sql: &'static str) {
         sqlx::raw_sql(sql).execute(&mut self.database.admin().await).await.expect("the arrangement");
-    }
-}
-
-fn auth_config(limits: LimitsProfile) -> AuthConfig {
-    AuthConfig {
-        tokens: TokenConfig {
-            issuer: "parlour".into(),
-            audience: "parlour".into(),
-            signing_key: key_from_random([7; 32]),
-            older_keys: Vec::new(),
-            staff_life: Duration::from_secs(900),
-            guest_life: Duration::from_secs(600),
-        },
-        peppers: Peppers::new(Pepper::new(1, vec![7; 32]).expect("long enough"), Vec::new()),
-        refresh_life: Duration::from_secs(3_600),
-        password_work: Work::Test,
-        limits,
     }
 }

@@ -14,7 +14,8 @@ use tokio::net::TcpListener;
 
 use crate::support::actors::Endpoint;
 use crate::support::database::Database;
-use crate::support::people::{People, auth_config};
+use crate::support::people::People;
+use crate::support::seeder::auth_config;
 
 /// A running server with its database and the people who use it.
 pub struct TestApp {
@@ -53,7 +54,7 @@ fn config(database: &Database) -> AppConfig {
     AppConfig {
         database_url: SecretString::from(database.app_url.clone()),
         database_connections_max: 8,
-        auth: auth_config(),
+        auth: auth_config(LimitsProfile::Test),
         http: HttpConfig {
             public_url: "http://parlour.test".into(),
             trusted_proxies: Vec::new(),

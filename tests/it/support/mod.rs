@@ -8,6 +8,7 @@ pub mod follower;
 pub mod people;
 pub mod proxy;
 pub mod seed;
+pub mod seeder;
 pub mod server;
 pub mod socket;
 pub mod until;

@@ -10,7 +10,7 @@ use tokio::process::{Child, Command};
 
 use crate::support::actors::Endpoint;
 use crate::support::database::Database;
-use crate::support::people::{PEPPER, TOKEN_KEY};
+use crate::support::seeder::{PEPPER, TOKEN_KEY};
 use crate::support::until::until;
 
 /// A running server process; dropped, it is killed.
