@@ -219,15 +219,15 @@ async fn a_room_back_from_the_patient_lane_is_handed_over_in_the_order_of_its_nu
     assert_eq!(handed.last(), Some(&2), "{handed:?}");
 }
 
-/// Waits until a backend sleeps inside the append function, or until none does.
-async fn sleeps(admin: &mut PgConnection, wanted: bool) {
-    let query = "select exists (select from pg_stat_activity
-                  where datname = current_database() and wait_event = 'PgSleep')";
+/// Waits until a call of the append function stands before a gate: an advisory lock of that number.
+async fn stands_before(admin: &mut PgConnection, gate: i64) {
+    let query = "select exists (select from pg_locks where locktype = 'advisory' and not granted and objid::bigint = $1
+                                   and database = (select oid from pg_database where datname = current_database()))";
     let admin = tokio::sync::Mutex::new(admin);
-    until("the sleep", async || {
+    until("a call before the gate", async || {
         let mut admin = admin.lock().await;
-        let is_so: bool = sqlx::query_scalar(query).fetch_one(&mut **admin).await.expect("an answer");
-        (is_so == wanted).then_some(())
+        let is_so: bool = sqlx::query_scalar(query).bind(gate).fetch_one(&mut **admin).await.expect("an answer");
+        is_so.then_some(())
     })
     .await;
 }
@@ -261,12 +261,18 @@ async fn a_broken_draft_in_the_batch_does_not_put_a_locked_room_out_of_order() {
     let [other, stuck] = *neighbours(&tenant, 2).await else { panic!("two") };
     let mut admin = database.admin().await;
     sqlx::raw_sql(
-        "create function slow() returns trigger language plpgsql as $$ begin perform pg_sleep(0.3); return new; end $$;
-         create trigger slow before insert on cards for each row execute function slow()",
+        "create sequence gates; grant usage on gates to public;
+         create function stop() returns trigger language plpgsql as $$ begin
+           perform set_config('lock_timeout', '0', true);
+           perform pg_advisory_xact_lock(nextval('gates'));
+           return new;
+         end $$;
+         create trigger stop before insert on cards for each row execute function stop();
+         select pg_advisory_lock(1), pg_advisory_lock(2)",
     )
     .execute(&mut admin)
     .await
-    .expect("a slow table");
+    .expect("a table with gates");
     let mut broken = broken_card(&tenant.staff_grant::<Offer>().await);
     broken.room.conversation = other;
     let (first, second) = (message(&tenant, "first").await, message(&tenant, "second").await);
@@ -277,11 +283,13 @@ async fn a_broken_draft_in_the_batch_does_not_put_a_locked_room_out_of_order() {
     let mut holder = holding_conversation(&database, tenant.conversation).await;
     let submissions: Vec<Submission> =
         [first, broken, second].map(|draft| log.submit(draft).expect("a place")).into_iter().collect();
-    // The whole batch fails after one sleep; the broken draft sleeps again on its own, and meanwhile the room is let go.
-    sleeps(&mut admin, true).await;
-    sleeps(&mut admin, false).await;
-    sleeps(&mut admin, true).await;
+    // The whole batch fails behind the first gate; before the second stands the broken draft on its own, and meanwhile the
+    // room is let go.
+    stands_before(&mut admin, 1).await;
+    sqlx::raw_sql("select pg_advisory_unlock(1)").execute(&mut admin).await.expect("the first gate opens");
+    stands_before(&mut admin, 2).await;
     let_go(&mut holder).await;
+    sqlx::raw_sql("select pg_advisory_unlock(2)").execute(&mut admin).await.expect("the second gate opens");
     let mut verdicts = Vec::new();
     for submission in submissions {
         verdicts.push(submission.verdict().await);
