@@ -37,7 +37,8 @@ async fn a_server_tells_how_it_is_and_logs_no_secret() {
     assert_eq!(text(server.endpoint(), "/metrics").await.0, StatusCode::NOT_FOUND, "metrics are for the operator");
     let (status, metrics) = text(server.admin(), "/metrics").await;
     assert_eq!(status, StatusCode::OK);
-    for name in ["parlour_build_info", "parlour_sessions", "parlour_entries_committed_total", "parlour_append_seconds"] {
+    for name in ["parlour_build_info", "parlour_sessions", "parlour_entries_committed_total", "parlour_append_seconds"]
+    {
         assert!(metrics.contains(name), "{name} is missing in:\n{metrics}");
     }
 
