@@ -16,7 +16,7 @@ use parlour_protocol::error::ErrorCode;
 use uuid::Uuid;
 
 use crate::http::Api;
-use crate::http::client::{ClientAddress, loggable};
+use crate::http::client::{ClientAddress, decoded, loggable, looks_secret};
 use crate::http::envelope::{Problem, render};
 
 const URL_BYTES_MAX: usize = 2_048;
@@ -108,8 +108,8 @@ fn holds_credential(query: &str) -> bool {
     ];
     query.split('&').any(|pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let name = name.to_ascii_lowercase();
-        NAMES.contains(&name.as_str()) || value.starts_with("parlour_") || value.starts_with("eyJ")
+        let name = decoded(name).to_ascii_lowercase();
+        NAMES.contains(&name.as_str()) || looks_secret(value)
     })
 }
 
@@ -151,7 +151,17 @@ mod tests {
 
     #[test]
     fn credentials_in_a_query_are_seen_under_any_name() {
-        for query in ["token=x", "a=1&access_token=x", "q=parlour_sk_x", "q=eyJhbGci", "TOKEN=x", "token", "ticket="] {
+        for query in [
+            "token=x",
+            "a=1&access_token=x",
+            "q=parlour_sk_x",
+            "q=eyJhbGci",
+            "TOKEN=x",
+            "token",
+            "ticket=",
+            "%74oken=x",
+            "q=parlour%5Fsk%5Fx",
+        ] {
             assert!(holds_credential(query), "{query}");
         }
         for query in ["page=1&limit=50", "q=token", "before=7", "tokens=1", ""] {

@@ -9,6 +9,7 @@ mod append_attacks;
 mod catalogue;
 mod committers;
 mod edge;
+mod edge_attacks;
 mod links;
 mod process;
 mod room;
