@@ -11,6 +11,7 @@ mod committers;
 mod edge;
 mod edge_attacks;
 mod links;
+mod matrix;
 mod process;
 mod room;
 mod shares;
