@@ -364,3 +364,26 @@ async fn guessing_is_slowed_down_under_every_spelling_and_every_claimed_address(
     }
     assert_eq!(guess("11@y.test", "10.0.0.1", "192.0.2.99, 203.0.113.77").await, 429);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_organization_calls_itself_stays_text_on_its_page() {
+    let scene = Scene::open().await;
+    let (secret, _) = scene.edge.share(&scene.token, &scene.conversation, &json!({})).await;
+    scene
+        .edge
+        .arrange(
+            "update organizations set name = '</title></script><img src=x onerror=alert(1)><!--parlour-state-->',
+                    contact_email = '\"><script>alert(2)</script>', logo = 'javascript:alert(3)'",
+        )
+        .await;
+    let page = scene.edge.get(&format!("/s/{secret}")).send().await;
+    assert_eq!(page.status, 200);
+    for foreign in ["<img", "<script>alert", "</title></script>", "<!--parlour"] {
+        assert!(!page.text.contains(foreign), "{foreign}");
+    }
+    let facts = page.text.split("id=\"parlour-state\">").nth(1).and_then(|rest| rest.split("</script>").next());
+    let facts: Value = serde_json::from_str(facts.expect("the facts")).expect("JSON");
+    assert_eq!(facts["organization"]["contact_email"], "\"><script>alert(2)</script>");
+    assert!(!page.text.contains(&secret), "the secret is in the path and nowhere else");
+    assert_eq!(page.headers[header::CACHE_CONTROL], "no-store");
+}
