@@ -2,7 +2,7 @@
 //!
 //! This file holds shapes and value limits only; who may choose, and when, is decided by the server's `domain::selection`.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::id::CardId;
 
@@ -20,6 +20,11 @@ pub struct Card {
     pub state: CardState,
 }
 
+/// A list that may be `null`, which means that it is absent.
+fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
 /// What a card offers: the part its author writes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -34,7 +39,7 @@ pub struct Offer {
     /// 1–20 options with distinct ids.
     pub options: Vec<CardOption>,
     /// The days of an itinerary, or other titled lines; at most 40.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "nullable")]
     pub details: Vec<Detail>,
     /// Small print, at most 500 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -101,7 +106,7 @@ pub struct CardOption {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price_note: Option<String>,
     /// Short facts, at most 8 of 120 characters.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "nullable")]
     pub facts: Vec<String>,
     /// A journey from one place to another.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -15,6 +15,7 @@ use crate::domain::permission::Reach;
 use crate::domain::policy::{Action, Read, authorize_organization, sight};
 use crate::domain::principal::{Actor, Principal};
 use crate::domain::room::RoomKey;
+use crate::domain::text::is_blank;
 use crate::domain::violation::Violation;
 use crate::store::conversations::{self, ListQuery, NewConversation, Sort};
 
@@ -115,7 +116,11 @@ impl Commands {
         let (page, limit) = (request.page.unwrap_or(1), request.limit.unwrap_or(LIMIT_DEFAULT));
         let query = list_query(principal, request, page, limit)?;
         let mut tx = self.store.tenant(principal.scope()).await?;
-        let (rows, total) = conversations::list(&mut tx, &query).await?;
+        let (rows, mut total) = conversations::list(&mut tx, &query).await?;
+        if rows.is_empty() && query.offset > 0 {
+            // Past the end no row tells how many there are.
+            (_, total) = conversations::list(&mut tx, &ListQuery { offset: 0, limit: 1, ..query }).await?;
+        }
         tx.commit().await?;
         Ok(Listed { rows: self.with_presence(principal, rows), page, limit, total })
     }
@@ -193,16 +198,19 @@ fn id_of(principal: &Principal, client_id: ClientId) -> ConversationId {
 
 /// All the principal may see, newest first.
 fn everything(principal: &Principal) -> ListQuery {
+    let sees_all = sight(principal) == Some(Reach::Organization);
+    let is_blind = matches!(principal.actor, Actor::Service { .. }) && !sees_all;
     ListQuery {
         person: match principal.actor {
             Actor::Staff { person, .. } => Some(person),
             Actor::Guest { .. } | Actor::Service { .. } => None,
         },
-        assigned_only: sight(principal) != Some(Reach::Organization),
+        assigned_only: !sees_all,
         status: None,
         stage: None,
         title: None,
-        only: None,
+        // What is assigned is assigned to people: a service is never among them.
+        only: is_blind.then(Vec::new),
         sort: Sort::NewestEntry,
         offset: 0,
         limit: 1,
@@ -223,7 +231,7 @@ fn channel_of(principal: &Principal) -> &'static str {
 fn title(text: &str) -> Result<String, Violation> {
     let title = text.trim();
     let is_plain = !title.chars().any(char::is_control);
-    if (1..=TITLE_CHARS_MAX).contains(&title.chars().count()) && is_plain {
+    if title.chars().count() <= TITLE_CHARS_MAX && is_plain && !is_blank(title) {
         return Ok(title.to_owned());
     }
     Err(Violation::invalid("title", "1 to 200 characters on one line"))
@@ -244,7 +252,7 @@ mod tests {
     fn titles_are_one_line_of_bounded_length() {
         assert_eq!(title("  Maldives, 2 people ").unwrap(), "Maldives, 2 people");
         assert!(title(&"é".repeat(200)).is_ok() && title(&"é".repeat(201)).is_err());
-        for broken in ["", "  ", "a\nb", "a\0b"] {
+        for broken in ["", "  ", "\u{200b}", "a\nb", "a\0b"] {
             assert!(title(broken).is_err(), "{broken:?}");
         }
     }

@@ -6,6 +6,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use parlour_protocol::card::{CardState, Offer};
 use parlour_protocol::entry::{Content, NumberedEntry};
@@ -30,8 +31,24 @@ use crate::store::log::{AppendError, Range, Submission};
 /// Decisions on one command before it is given up: rights or cards that move that often mean trouble.
 const TRIES_MAX: usize = 4;
 
-/// A post that has its place in the order; awaited, it answers after COMMIT. Dropped, it is stored all the same.
-pub type Begun<'a, T> = Pin<Box<dyn Future<Output = Result<T, Failure>> + std::marker::Send + 'a>>;
+/// A post that has its place in the order; awaited, it answers after COMMIT. Only a socket, which keeps its commands in order,
+/// needs the two steps apart. Dropped, the post is stored if the log takes it as it is, and nobody learns what became of it.
+#[must_use = "a post that has begun is answered only when it is awaited, too"]
+pub struct Begun<'a, T>(Pin<Box<dyn Future<Output = Result<T, Failure>> + std::marker::Send + 'a>>);
+
+impl<'a, T> Begun<'a, T> {
+    fn new(rest: impl Future<Output = Result<T, Failure>> + std::marker::Send + 'a) -> Self {
+        Self(Box::pin(rest))
+    }
+}
+
+impl<T> Future for Begun<'_, T> {
+    type Output = Result<T, Failure>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(context)
+    }
+}
 
 /// A card as its author is told of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,11 +86,39 @@ struct Stored {
 }
 
 impl Commands {
-    /// Sends a message.
+    /// Sends a message; answers after COMMIT.
     ///
     /// # Errors
     /// `INVALID`, `FORBIDDEN`, `NOT_FOUND`, `IDEMPOTENCY_MISMATCH`, or the database's trouble.
     pub async fn send(
+        &self,
+        principal: &Arc<Principal>,
+        conversation: ConversationId,
+        client_id: ClientId,
+        text: String,
+    ) -> Result<Appended, Failure> {
+        self.begin_send(principal, conversation, client_id, text).await?.await
+    }
+
+    /// Writes an internal note; answers after COMMIT.
+    ///
+    /// # Errors
+    /// As [`Commands::send`].
+    pub async fn note(
+        &self,
+        principal: &Arc<Principal>,
+        conversation: ConversationId,
+        client_id: ClientId,
+        text: String,
+    ) -> Result<Appended, Failure> {
+        self.begin_note(principal, conversation, client_id, text).await?.await
+    }
+
+    /// Gives a message its place in the order.
+    ///
+    /// # Errors
+    /// As [`Commands::send`].
+    pub async fn begin_send(
         &self,
         principal: &Arc<Principal>,
         conversation: ConversationId,
@@ -84,11 +129,11 @@ impl Commands {
         self.say(Post { principal: Arc::clone(principal), conversation, client_id, what }).await
     }
 
-    /// Writes an internal note.
+    /// Gives an internal note its place in the order.
     ///
     /// # Errors
     /// As [`Commands::send`].
-    pub async fn note(
+    pub async fn begin_note(
         &self,
         principal: &Arc<Principal>,
         conversation: ConversationId,
@@ -124,11 +169,11 @@ impl Commands {
         Ok(Offered { card: card.id, version: card.version, state: card.state, appended })
     }
 
-    /// Chooses on a card.
+    /// Gives a choice on a card its place in the order.
     ///
     /// # Errors
     /// As [`Commands::send`], and `CONFLICT` when the card moved on or somebody was first.
-    pub async fn select(
+    pub async fn begin_select(
         &self,
         principal: &Arc<Principal>,
         conversation: ConversationId,
@@ -138,7 +183,7 @@ impl Commands {
         let what = What::Choice(choice);
         let post = Post { principal: Arc::clone(principal), conversation, client_id, what };
         let submission = self.submit(&post).await?;
-        Ok(Box::pin(async move {
+        Ok(Begun::new(async move {
             let Stored { appended, refusal } = self.settle(post, submission).await?;
             match refusal {
                 Some(facts) => Err(conflict(facts)),
@@ -155,7 +200,7 @@ impl Commands {
 
     async fn say(&self, post: Post) -> Result<Begun<'_, Appended>, Failure> {
         let submission = self.submit(&post).await?;
-        Ok(Box::pin(async move { Ok(self.settle(post, submission).await?.appended) }))
+        Ok(Begun::new(async move { Ok(self.settle(post, submission).await?.appended) }))
     }
 
     async fn submit(&self, post: &Post) -> Result<Submission, Failure> {

@@ -160,11 +160,7 @@ impl Commands {
                 Ok(Attempt::Done(CreatedShare { share: row.share, secret: None }))
             }
             Settled::Now(entry) => {
-                // Counted under the conversation's lock, which the append took.
-                if shares::live(&mut tx, grant.conversation()).await? >= LIVE_SHARES_MAX {
-                    let message = "a conversation has at most 20 live links; revoke one first";
-                    return Err(Failure::refused(ErrorCode::Limit, message));
-                }
+                check_room_for_one_more(&mut tx, grant.conversation()).await?;
                 shares::insert(&mut tx, &new).await?;
                 let share = self.commit_share(tx, new.id, Some(entry)).await?;
                 Ok(Attempt::Done(CreatedShare { share, secret: Some(secret) }))
@@ -192,6 +188,9 @@ impl Commands {
             Settled::AskAgain => Ok(Attempt::Again),
             Settled::Before(_) => Ok(Attempt::Done(before)),
             Settled::Now(entry) => {
+                if before.status == ShareStatus::Expired && changes.expires_at.is_some() {
+                    check_room_for_one_more(&mut tx, grant.conversation()).await?;
+                }
                 shares::change(&mut tx, share, &changes).await?;
                 let after = self.commit_share(tx, share, Some(entry)).await?;
                 self.renew_share(share).await;
@@ -273,6 +272,14 @@ fn check_changes(
         seats: request.seats.map(share::seats).transpose()?,
         revoke: request.revoke,
     })
+}
+
+/// Counted under the conversation's lock, which the append took.
+async fn check_room_for_one_more(tx: &mut TenantTx, conversation: ConversationId) -> Result<(), Failure> {
+    if shares::live(tx, conversation).await? < LIVE_SHARES_MAX {
+        return Ok(());
+    }
+    Err(Failure::refused(ErrorCode::Limit, "a conversation has at most 20 live links; revoke one first"))
 }
 
 async fn first_made(tx: &mut TenantTx, conversation: ConversationId, seq: i64) -> Result<ShareRow, Failure> {

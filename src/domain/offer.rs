@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use parlour_protocol::card::{CardOption, Detail, Money, Offer, Route};
 use parlour_protocol::limits::{CARD_BYTES_MAX, INTEGER_MAX};
 
+use crate::domain::text::{is_blank, is_unfit};
 use crate::domain::violation::Violation;
 
 const OPTIONS_MAX: usize = 20;
@@ -98,7 +99,7 @@ fn check_detail(path: &str, detail: &Detail) -> Result<(), Violation> {
 }
 
 fn required(path: &str, text: &str, chars_max: usize) -> Result<(), Violation> {
-    if text.trim().is_empty() {
+    if is_blank(text) {
         return Err(Violation::invalid(path, "must not be empty"));
     }
     optional(path, Some(text), chars_max)
@@ -106,8 +107,8 @@ fn required(path: &str, text: &str, chars_max: usize) -> Result<(), Violation> {
 
 fn optional(path: &str, text: Option<&str>, chars_max: usize) -> Result<(), Violation> {
     let Some(text) = text else { return Ok(()) };
-    if text.contains('\0') {
-        return Err(Violation::invalid(path, "must not hold U+0000"));
+    if text.chars().any(is_unfit) {
+        return Err(Violation::invalid(path, "must not hold control characters"));
     }
     if text.chars().count() > chars_max {
         return Err(Violation::invalid(path, format!("at most {chars_max} characters")));

@@ -9,6 +9,7 @@ use std::time::Duration;
 use parlour_protocol::share::{Permission, ShareStatus};
 use serde::Serialize;
 
+use crate::domain::text::is_visible;
 use crate::domain::violation::Violation;
 
 const HOURS_DEFAULT: i64 = 48;
@@ -109,7 +110,7 @@ fn label(text: &str) -> Result<Option<String>, Violation> {
     if cleaned.chars().count() > LABEL_CHARS_MAX {
         return Err(Violation::invalid("label", "at most 120 characters"));
     }
-    Ok(Some(cleaned).filter(|label| !label.is_empty()))
+    Ok(Some(cleaned).filter(|label| is_readable(label)))
 }
 
 /// The name a person on a link gave, cleaned; none when nothing readable is left.
@@ -121,7 +122,7 @@ pub fn guest_name(text: &str) -> Result<Option<String>, Violation> {
     if cleaned.chars().count() > NAME_CHARS_MAX {
         return Err(Violation::invalid("name", "at most 60 characters"));
     }
-    Ok(Some(cleaned).filter(|name| !name.is_empty()))
+    Ok(Some(cleaned).filter(|name| is_readable(name)))
 }
 
 /// What somebody who gave no name is called on the seat they took.
@@ -134,7 +135,12 @@ fn clean(text: &str) -> String {
     let mut cleaned = String::with_capacity(text.len());
     let mut stacked = 0;
     for c in text.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).filter(|c| !is_hidden(*c)) {
-        stacked = if is_stacking(c) { stacked + 1 } else { 0 };
+        stacked = match c {
+            _ if is_stacking(c) => stacked + 1,
+            // A joiner between two marks does not part them.
+            _ if c != ' ' && !is_visible(c) => stacked,
+            _ => 0,
+        };
         let doubled_space = c == ' ' && (cleaned.is_empty() || cleaned.ends_with(' '));
         if stacked <= STACKED_MARKS_MAX && !doubled_space {
             cleaned.push(c);
@@ -142,6 +148,11 @@ fn clean(text: &str) -> String {
     }
     cleaned.truncate(cleaned.trim_end().len());
     cleaned
+}
+
+/// Whether there is anything to read: marks need a letter to stand on.
+fn is_readable(cleaned: &str) -> bool {
+    cleaned.chars().any(|c| is_visible(c) && !is_stacking(c))
 }
 
 /// Control characters, and Unicode's bidirectional controls, invisible spaces and tags (UAX #9, UTS #36).
@@ -253,6 +264,9 @@ mod tests {
             ("  Amira   Haddad ", "Amira Haddad"),
             ("Ana\u{202e}nimda\n", "Ananimda"),
             ("\u{200b}\u{feff}", ""),
+            ("\u{200d}\u{3164} \u{ad}", ""),
+            ("\u{301}\u{fe0f}", ""),
+            ("Z\u{300}\u{301}\u{200d}\u{302}\u{200d}\u{303}o", "Z\u{300}\u{301}\u{200d}o"),
             ("A\0m\tira", "Am ira"),
             ("Zoë", "Zoë"),
             ("👩\u{200d}👧", "👩\u{200d}👧"),

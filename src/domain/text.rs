@@ -28,13 +28,13 @@ impl MessageText {
     /// # Errors
     /// When it is empty, too long or holds a control character.
     pub fn parse(text: String) -> Result<Self, TextError> {
-        if text.trim().is_empty() {
+        if is_blank(&text) {
             return Err(TextError::Empty);
         }
         if text.chars().count() > TEXT_CHARS_MAX {
             return Err(TextError::TooLong);
         }
-        if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
+        if text.chars().any(is_unfit) {
             return Err(TextError::Control);
         }
         Ok(Self(text))
@@ -44,6 +44,26 @@ impl MessageText {
     pub fn into_string(self) -> String {
         self.0
     }
+}
+
+/// Whether a character has no place in any text: a control character that is neither a line's end nor a tab.
+pub fn is_unfit(c: char) -> bool {
+    c.is_control() && !matches!(c, '\n' | '\r' | '\t')
+}
+
+/// Whether nothing of a text can be seen.
+pub fn is_blank(text: &str) -> bool {
+    !text.chars().any(is_visible)
+}
+
+/// Whether a character shows, by itself or together with others: no space, no control, none of Unicode's characters
+/// without a glyph (`Default_Ignorable_Code_Point`, UAX #44) and none of its blanks and fillers.
+pub fn is_visible(c: char) -> bool {
+    let has_no_glyph = matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}'
+        | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}'
+        | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}');
+    !has_no_glyph && !c.is_whitespace() && !c.is_control()
 }
 
 /// At most `chars` characters of a text on one line, with an ellipsis where it was cut.
@@ -64,7 +84,10 @@ mod tests {
     fn a_text_is_checked_at_its_limits() {
         assert!(MessageText::parse("x".repeat(TEXT_CHARS_MAX)).is_ok());
         assert_eq!(MessageText::parse("é".repeat(TEXT_CHARS_MAX + 1)), Err(TextError::TooLong));
-        assert_eq!(MessageText::parse(" \n\t".into()), Err(TextError::Empty));
+        for blank in ["", " \n\t", "\u{200b}", "\u{200d}\u{fe0f}", "\u{3164}\u{2800}"] {
+            assert_eq!(MessageText::parse(blank.into()), Err(TextError::Empty), "{blank:?}");
+        }
+        assert!(MessageText::parse("👩\u{200d}👧".into()).is_ok() && MessageText::parse("\u{202b}שלום".into()).is_ok());
         assert_eq!(MessageText::parse("a\u{0}b".into()), Err(TextError::Control));
         assert_eq!(MessageText::parse("a\u{1b}b".into()), Err(TextError::Control));
         assert!(MessageText::parse("two\nlines\tand a tab".into()).is_ok());

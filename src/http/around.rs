@@ -16,7 +16,7 @@ use parlour_protocol::error::ErrorCode;
 use uuid::Uuid;
 
 use crate::http::Api;
-use crate::http::client::{ClientAddress, loggable};
+use crate::http::client::{ClientAddress, decoded, loggable, looks_secret};
 use crate::http::envelope::{Problem, render};
 
 const URL_BYTES_MAX: usize = 2_048;
@@ -72,8 +72,7 @@ fn request_id(headers: &HeaderMap) -> String {
     let is_plain = |id: &&str| {
         (1..=REQUEST_ID_BYTES_MAX).contains(&id.len())
             && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
-            && !id.starts_with("parlour_")
-            && !id.starts_with("eyJ")
+            && !looks_secret(id)
     };
     let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()).filter(is_plain);
     given.map_or_else(|| Uuid::now_v7().to_string(), ToOwned::to_owned)
@@ -108,8 +107,8 @@ fn holds_credential(query: &str) -> bool {
     ];
     query.split('&').any(|pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let name = name.to_ascii_lowercase();
-        NAMES.contains(&name.as_str()) || value.starts_with("parlour_") || value.starts_with("eyJ")
+        let name = decoded(name).to_ascii_lowercase();
+        NAMES.contains(&name.as_str()) || looks_secret(value)
     })
 }
 
@@ -151,7 +150,17 @@ mod tests {
 
     #[test]
     fn credentials_in_a_query_are_seen_under_any_name() {
-        for query in ["token=x", "a=1&access_token=x", "q=parlour_sk_x", "q=eyJhbGci", "TOKEN=x", "token", "ticket="] {
+        for query in [
+            "token=x",
+            "a=1&access_token=x",
+            "q=parlour_sk_x",
+            "q=eyJhbGci",
+            "TOKEN=x",
+            "token",
+            "ticket=",
+            "%74oken=x",
+            "q=parlour%5Fsk%5Fx",
+        ] {
             assert!(holds_credential(query), "{query}");
         }
         for query in ["page=1&limit=50", "q=token", "before=7", "tokens=1", ""] {
@@ -164,7 +173,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(REQUEST_ID, HeaderValue::from_static("abc-123"));
         assert_eq!(request_id(&headers), "abc-123");
-        for odd in ["", "a b", "parlour_sk_x", "<script>"] {
+        for odd in ["", "a b", "parlour_sk_x", "my-parlour_sk_x", "eyJhbGci", "<script>"] {
             headers.insert(REQUEST_ID, HeaderValue::from_str(odd).unwrap());
             assert!(request_id(&headers).parse::<Uuid>().is_ok(), "{odd}");
         }

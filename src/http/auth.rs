@@ -29,7 +29,7 @@ pub(super) struct Login {
     email: String,
     password: String,
     #[serde(default)]
-    refresh: Keeper,
+    refresh: Option<Keeper>,
 }
 
 #[derive(Default, Deserialize)]
@@ -65,7 +65,7 @@ pub(super) async fn login(
     let auth = Arc::clone(&api.auth);
     let password = SecretString::from(body.password);
     let work = async move { auth.login(address.0, &body.email, password).await.map_err(Failure::from) };
-    Ok(reply(&api, &api.complete(work).await?, body.refresh))
+    Ok(reply(&api, &api.complete(work).await?, body.refresh.unwrap_or_default()))
 }
 
 pub(super) async fn refresh(
@@ -89,7 +89,9 @@ pub(super) async fn logout(
         api.complete(async move { auth.logout(&token).await.map_err(Failure::from) }).await?;
     }
     let mut response = Success::ok(Value::Null).into_response();
-    set_cookie(&api, &mut response, "", 0);
+    if !is_of_another_site(&headers) {
+        set_cookie(&api, &mut response, "", 0);
+    }
     Ok(response)
 }
 
@@ -99,11 +101,15 @@ fn presented(headers: &HeaderMap, body: Refresh) -> Result<Option<(String, Keepe
         return Ok(Some((token, Keeper::Body)));
     }
     let Some(token) = cookie(headers) else { return Ok(None) };
-    let site = headers.get(FETCH_SITE).and_then(|value| value.to_str().ok());
-    match site {
-        None | Some("same-origin" | "none") => Ok(Some((token, Keeper::Cookie))),
-        Some(_) => Err(Failure::unauthenticated().into()),
+    if is_of_another_site(headers) {
+        return Err(Failure::unauthenticated().into());
     }
+    Ok(Some((token, Keeper::Cookie)))
+}
+
+/// Whether a browser says that a page of another site asks (Fetch Metadata). Such a page neither uses the cookie nor clears it.
+fn is_of_another_site(headers: &HeaderMap) -> bool {
+    headers.get(FETCH_SITE).is_some_and(|site| site != "same-origin" && site != "none")
 }
 
 fn cookie(headers: &HeaderMap) -> Option<String> {

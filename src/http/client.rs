@@ -53,12 +53,32 @@ pub fn loggable(path: &str) -> String {
         .split('/')
         .enumerate()
         .map(|(at, segment)| {
-            let is_secret = follows_s || segment.contains("parlour_") || segment.starts_with("eyJ");
+            let is_secret = follows_s || looks_secret(segment);
             follows_s = at == 1 && segment == "s";
             if is_secret && !segment.is_empty() { "[token]" } else { segment }
         })
         .collect();
     shown.join("/").chars().filter(|c| !c.is_control()).take(200).collect()
+}
+
+/// Whether a part of a URL holds what looks like a credential of ours, percent-encoded or not.
+pub fn looks_secret(part: &str) -> bool {
+    let plain = decoded(part);
+    plain.contains("parlour_") || plain.starts_with("eyJ")
+}
+
+/// The text behind percent-encoding (RFC 3986 §2.1); what is none stays as it is.
+pub fn decoded(part: &str) -> String {
+    let mut plain = Vec::with_capacity(part.len());
+    let mut rest = part.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let digits = after.get(..2).filter(|two| *first == b'%' && two.iter().all(u8::is_ascii_hexdigit));
+        let digits = digits.and_then(|digits| std::str::from_utf8(digits).ok());
+        let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        plain.push(byte.unwrap_or(*first));
+        rest = if byte.is_some() { &after[2..] } else { after };
+    }
+    String::from_utf8_lossy(&plain).into_owned()
 }
 
 #[cfg(test)]
@@ -107,7 +127,10 @@ mod tests {
             ("/s/", "/s/"),
             ("/s", "/s"),
             ("/x/parlour_sk_abc/y", "/x/[token]/y"),
-            ("/x/%70parlour_sk_abc", "/x/[token]"),
+            ("/x/%70arlour_sk_abc", "/x/[token]"),
+            ("/x/parlour%5Fsk%5fabc", "/x/[token]"),
+            ("/x/%65yJhbGciOi", "/x/[token]"),
+            ("/x/100%/%2/%zz", "/x/100%/%2/%zz"),
             ("/eyJhbGciOi", "/[token]"),
             ("/api/v1/shares/claim", "/api/v1/shares/claim"),
         ] {

@@ -61,8 +61,8 @@ pub(super) async fn create(
     let Create { kind, text } = body;
     let work = async move {
         match kind.as_str() {
-            "message" => commands.send(&principal, conversation, key, text).await?.await,
-            "note" => commands.note(&principal, conversation, key, text).await?.await,
+            "message" => commands.send(&principal, conversation, key, text).await,
+            "note" => commands.note(&principal, conversation, key, text).await,
             _ => Err(Failure::Refused(ErrorBody::invalid("kind", "message or note"))),
         }
     };

@@ -14,6 +14,7 @@ use parlour_protocol::error::ErrorCode;
 use parlour_protocol::id::ClientId;
 use parlour_protocol::scan;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::commands::failure::Failure;
 use crate::domain::principal::Principal;
@@ -100,7 +101,13 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     scan::json(bytes).map_err(|broken| Problem::new(ErrorCode::Malformed, broken.to_string()))?;
-    serde_json::from_slice(bytes).map_err(|error| unreadable(&error))
+    // By way of a value: of a key given twice the last counts (SPEC §1), which a struct alone would refuse.
+    let value: Value = serde_json::from_slice(bytes).map_err(|error| unreadable(&error))?;
+    if !value.is_object() {
+        // serde would take a list for a struct, by the order of its fields.
+        return Err(Problem::new(ErrorCode::Malformed, "the body must be a JSON object"));
+    }
+    serde_json::from_value(value).map_err(|error| unreadable(&error))
 }
 
 /// serde names the field it stumbled over in back-quotes.

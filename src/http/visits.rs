@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -53,9 +54,11 @@ pub(super) struct ClaimReply {
 pub(super) async fn page(
     State(api): State<Arc<Api>>,
     address: ClientAddress,
-    Path(token): Path<String>,
+    token: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    // What cannot be decoded opens nothing, like anything else that is no secret.
+    let token = token.map_or_else(|_| String::new(), |Path(token)| token);
     charge(&api, address)?;
     let page = api.commands.link_page(&token).await;
     if !matches!(&page, Ok(page) if page.state == LinkState::Unknown) {

@@ -87,14 +87,14 @@ impl Desk for FrontDesk {
     fn send(&self, principal: Arc<Principal>, command: command::Send) -> Answer<'_, Answer<'_, Appended>> {
         Box::pin(async move {
             let command::Send { conversation, client_id, text } = command;
-            self.commands.send(&principal, conversation, client_id, text).await.map(later).map_err(outward)
+            self.commands.begin_send(&principal, conversation, client_id, text).await.map(later).map_err(outward)
         })
     }
 
     fn note(&self, principal: Arc<Principal>, command: command::Note) -> Answer<'_, Answer<'_, Appended>> {
         Box::pin(async move {
             let command::Note { conversation, client_id, text } = command;
-            self.commands.note(&principal, conversation, client_id, text).await.map(later).map_err(outward)
+            self.commands.begin_note(&principal, conversation, client_id, text).await.map(later).map_err(outward)
         })
     }
 
@@ -102,7 +102,7 @@ impl Desk for FrontDesk {
         Box::pin(async move {
             let command::Select { conversation, client_id, card, version, options } = command;
             let choice = Choice { card, version, options };
-            self.commands.select(&principal, conversation, client_id, choice).await.map(later).map_err(outward)
+            self.commands.begin_select(&principal, conversation, client_id, choice).await.map(later).map_err(outward)
         })
     }
 

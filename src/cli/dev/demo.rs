@@ -160,10 +160,9 @@ async fn play(
 
 async fn say(app: &App, speaker: &Arc<Principal>, conversation: ConversationId, step: &Step) -> Result<(), CliError> {
     let (commands, client_id) = (app.commands(), ClientId::generate());
-    // The first wait takes the place in the order, the second is for COMMIT.
     let appended = match &step.what {
-        What::Text(text) => commands.send(speaker, conversation, client_id, text.clone()).await?.await?,
-        What::Note(text) => commands.note(speaker, conversation, client_id, text.clone()).await?.await?,
+        What::Text(text) => commands.send(speaker, conversation, client_id, text.clone()).await?,
+        What::Note(text) => commands.note(speaker, conversation, client_id, text.clone()).await?,
         What::Card(card) => commands.offer(speaker, conversation, client_id, card.clone()).await?.appended,
     };
     tracing::debug!(seq = appended.seq, "{} spoke", step.by);

@@ -168,7 +168,7 @@ async fn page(
         Range::Before(seq) => below(&mut tx, room, view, seq, limit).await?,
         Range::Around(seq) => {
             let (lower, used) = cut(rows(&mut tx, room, view, Side::Down(seq), limit / 2).await?, PAGE_BYTES_MAX / 2);
-            let above = rows(&mut tx, room, view, Side::Up(seq - 1), limit - limit / 2).await?;
+            let above = rows(&mut tx, room, view, Side::Up(seq.saturating_sub(1)), limit - limit / 2).await?;
             let upper = cut(above, PAGE_BYTES_MAX.saturating_sub(used)).0;
             lower.into_iter().rev().chain(upper).collect()
         }

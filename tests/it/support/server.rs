@@ -74,9 +74,9 @@ impl Server {
             .expect("the server starts");
         let mut server = Self { child, database_url, address, admin };
         let endpoint = server.endpoint();
-        until("the server is ready", async || {
+        until("the server is ready", || {
             assert!(server.child.try_wait().expect("its state").is_none(), "the server ended");
-            is_ready(&endpoint).await.then_some(())
+            async { is_ready(&endpoint).await.then_some(()) }
         })
         .await;
         server
