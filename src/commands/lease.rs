@@ -9,6 +9,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use parlour_protocol::close::CloseCode;
 use parlour_protocol::entry::WhoKind;
 use parlour_protocol::id::ShareId;
@@ -95,7 +96,7 @@ impl Commands {
             let principal = session.principal();
             match states.get(&holder_of(&principal)).filter(|state| !state.ended) {
                 None => end(session),
-                Some(state) if is_current(&principal, state) => {}
+                Some(state) if is_current(&principal, state) && session.is_settled() => {}
                 Some(_) => self.renew(session).await?,
             }
         }
@@ -109,16 +110,18 @@ impl Commands {
         if due.is_empty() {
             return;
         }
-        for session in self.hub.sessions() {
-            let holder = holder_of(&session.principal());
-            if !due.contains(&holder) {
-                continue;
+        let mut sessions = self.hub.sessions();
+        sessions.retain(|session| due.contains(&holder_of(&session.principal())));
+        // Together, in one wait: a silent database must not let the many of one link outstay it one after the other.
+        let ends = &watch.ends;
+        let renewals = sessions.iter().map(|session| async move {
+            let answered = timeout(SWEEP_DEADLINE, self.renew(session)).await;
+            let is_over = ends.get(&holder_of(&session.principal())).is_some_and(|at| at.elapsed() >= PAST_END_MAX);
+            if !matches!(answered, Ok(Ok(()))) && is_over {
+                end(session);
             }
-            let answered = timeout(SWEEP_DEADLINE, self.renew(&session)).await;
-            if !matches!(answered, Ok(Ok(()))) && watch.ends.get(&holder).is_some_and(|at| now - *at >= PAST_END_MAX) {
-                end(&session);
-            }
-        }
+        });
+        join_all(renewals).await;
     }
 
     async fn renew_or_warn(&self, session: &Arc<Session>) {
@@ -142,6 +145,7 @@ impl Commands {
             let now = found.map(|found| rights(&principal, &found.facts)).unwrap_or_default();
             self.hub.set_rights(session, conversation, &now);
         }
+        session.settle(&principal);
         Ok(())
     }
 }

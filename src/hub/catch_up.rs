@@ -86,7 +86,7 @@ impl Hub {
             return Ok(());
         }
         let welcome = welcome.await?;
-        attaching.is_kept = self.go_live(&member, id, page, welcome);
+        attaching.is_kept = self.go_live(&member, id, page, welcome)?;
         Ok(())
     }
 
@@ -153,8 +153,14 @@ impl Hub {
         Ok(place(page, since))
     }
 
-    /// Answers and goes live; whether the session is attached now.
-    fn go_live(&self, member: &Arc<Member>, id: u64, mut page: Box<AttachedPage>, welcome: Welcome) -> bool {
+    /// Answers and goes live; whether the session is attached now. Refused when the right to read was lost meanwhile.
+    fn go_live(
+        &self,
+        member: &Arc<Member>,
+        id: u64,
+        mut page: Box<AttachedPage>,
+        welcome: Welcome,
+    ) -> Result<bool, ErrorBody> {
         let (session, key) = (member.session(), member.room().key());
         let arrived = self.presence.enter(key, session.who(), session.id());
         let members = self.presence.members(key);
@@ -163,7 +169,7 @@ impl Hub {
         page.conversation = Some(welcome.conversation);
         page.permissions = Some(welcome.rights);
         page.members = Some(members.clone());
-        page.receipts = Some(welcome.receipts);
+        page.receipts = Some(welcome.receipts.clone());
         let reply = |page| Reply { id: Some(id), outcome: Outcome::Ok(Attached::Page(page)) };
         let is_live = match member.go_live(frame::message(session.codec(), &reply(page.clone())), next) {
             WentLive::Yes => true,
@@ -178,6 +184,11 @@ impl Hub {
                 })));
                 false
             }
+            WentLive::Gone => {
+                // Whoever ended it may have done so before it was counted as present.
+                self.leave_presence(member);
+                return Err(not_found());
+            }
         };
         if arrived {
             self.tell_arrival(member);
@@ -185,8 +196,9 @@ impl Hub {
         if is_live {
             // Whoever came or left between the count and going live was not heard of.
             self.tell_changes(member, &members);
+            self.tell_receipts(member, welcome.receipts);
         }
-        is_live
+        Ok(is_live)
     }
 
     /// Gives an attachment up, with everything that hangs on it.
@@ -195,10 +207,15 @@ impl Hub {
         if session.remove_attachment(member.id()) {
             self.leave_room(member);
             self.stop_typing(session, key);
-            let leaves_at = Instant::now() + self.config.offline_grace;
-            if self.presence.leave(key, session.who(), session.id(), leaves_at) {
-                self.agenda.at(leaves_at, Due::Offline(key, session.who().clone()));
-            }
+            self.leave_presence(member);
+        }
+    }
+
+    fn leave_presence(&self, member: &Member) {
+        let (session, key) = (member.session(), member.room().key());
+        let leaves_at = Instant::now() + self.config.offline_grace;
+        if self.presence.leave(key, session.who(), session.id(), leaves_at) {
+            self.agenda.at(leaves_at, Due::Offline(key, session.who().clone()));
         }
     }
 }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use parlour_protocol::codec::Codec;
 use parlour_protocol::entry::{Audience, Content, Entry, NumberedEntry, Position, Text, Who, WhoKind};
+use parlour_protocol::error::ErrorBody;
 use parlour_protocol::id::{ClientId, ConversationId, EntryId, GuestId, OrganizationId, PersonId, ShareId};
 use parlour_protocol::reply::ConversationRef;
 use parlour_protocol::share::{Permission, Right};
@@ -85,6 +86,10 @@ impl MemoryLog {
         Head { epoch: *locked(&self.epoch), seq, guest_seq }
     }
 
+    fn is_empty(&self) -> bool {
+        locked(&self.entries).is_empty()
+    }
+
     async fn pause(&self) {
         for _ in 0..self.slow {
             yield_now().await;
@@ -134,7 +139,11 @@ impl ReadLog for MemoryLog {
     fn heads(&self, rooms: Vec<RoomKey>) -> LogFuture<'_, Vec<(RoomKey, Head)>> {
         Box::pin(async move {
             self.pause().await;
-            Ok(rooms.into_iter().filter(|room| *room == self.key).map(|room| (room, self.head())).collect())
+            Ok(rooms
+                .into_iter()
+                .filter(|room| *room == self.key || self.is_empty())
+                .map(|room| (room, self.head()))
+                .collect())
         })
     }
 }
@@ -216,6 +225,12 @@ impl Stage {
         Self { key, log: Arc::clone(&log), hub: Arc::new(Hub::new(log, HubConfig::default())) }
     }
 
+    /// Another conversation in the hub of a stage whose log is empty: it answers for every room alike.
+    pub fn over(other: &Self) -> Self {
+        let key = room_key();
+        Self { key, log: MemoryLog::new(key, 0), hub: Arc::clone(&other.hub) }
+    }
+
     fn enter(&self, actor: Actor, codec: Codec) -> Actress {
         let organization =
             Organization { id: self.key.organization, name: "Meridian".to_owned(), active: true, version: 1 };
@@ -268,6 +283,11 @@ impl Stage {
 
     /// Attaches; the reply is among what the actress hears.
     pub async fn attach(&self, actress: &Actress, since: Option<i64>) {
+        self.try_attach(actress, since).await.unwrap();
+    }
+
+    /// Attaches, or is refused.
+    pub async fn try_attach(&self, actress: &Actress, since: Option<i64>) -> Result<(), ErrorBody> {
         let since = since.map(|seq| Position { epoch: 1, seq });
         let id = self.key.conversation;
         let welcome = async move {
@@ -277,7 +297,7 @@ impl Stage {
                 receipts: Vec::new(),
             })
         };
-        self.hub.attach(&actress.session, 1, self.grant(actress), since, welcome).await.unwrap();
+        self.hub.attach(&actress.session, 1, self.grant(actress), since, welcome).await
     }
 
     /// Commits and delivers so many entries, one by one.

@@ -8,13 +8,14 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use parlour_protocol::push::Push;
+use parlour_protocol::reply::Receipt;
 use parlour_protocol::share::Right;
 
 use crate::hub::frame::Turn;
-use crate::hub::locked;
 use crate::hub::outbox::{AttachmentId, Sent};
 use crate::hub::room::Room;
 use crate::hub::session::Session;
+use crate::hub::{locked, same_person};
 
 /// Entries buffered during one attach; beyond it the reply says that there is more.
 const BUFFERED_ENTRIES_MAX: usize = 2_048;
@@ -26,6 +27,15 @@ pub struct Member {
     room: Arc<Room>,
     feed: Mutex<Feed>,
     rights: Mutex<Vec<Right>>,
+    receipts: Mutex<Receipts>,
+}
+
+/// How far others have read, as far as the session knows.
+#[derive(Default)]
+struct Receipts {
+    known: Vec<Receipt>,
+    /// The attach has been answered; before, what comes is kept for after it.
+    is_told: bool,
 }
 
 enum Feed {
@@ -35,6 +45,8 @@ enum Feed {
     Live { next: i64 },
     /// Hears no entries: it could not keep up, or its room was given up.
     Stale,
+    /// Is no more; a deliverer may still hold it.
+    Gone,
 }
 
 /// How going live ended.
@@ -44,6 +56,8 @@ pub(super) enum WentLive {
     Yes,
     /// Too much happened meanwhile; nothing was said.
     TooMuch,
+    /// The attachment was ended meanwhile; nothing was said.
+    Gone,
 }
 
 impl Member {
@@ -56,6 +70,7 @@ impl Member {
             room,
             feed: Mutex::new(Feed::Buffering { turns: Vec::new(), entries: 0 }),
             rights: Mutex::default(),
+            receipts: Mutex::default(),
         }
     }
 
@@ -77,7 +92,7 @@ impl Member {
     /// Whether the attach has been answered; a stale member is still attached.
     pub fn is_attached(&self) -> bool {
         match &*locked(&self.feed) {
-            Feed::Buffering { .. } => false,
+            Feed::Buffering { .. } | Feed::Gone => false,
             Feed::Live { .. } | Feed::Stale => true,
         }
     }
@@ -98,15 +113,18 @@ impl Member {
                 Some(after) => *next = after,
                 None => *feed = Feed::Stale,
             },
-            Feed::Stale => {}
+            Feed::Stale | Feed::Gone => {}
         }
     }
 
     /// Puts the attach's reply into the outbox and goes live from `next` on, so that no turn comes between or is missed.
     pub(super) fn go_live(&self, reply: Bytes, next: i64) -> WentLive {
         let mut feed = locked(&self.feed);
-        let Feed::Buffering { turns, .. } = &mut *feed else { return WentLive::TooMuch };
-        let turns = std::mem::take(turns);
+        let turns = match &mut *feed {
+            Feed::Buffering { turns, .. } => std::mem::take(turns),
+            Feed::Live { .. } | Feed::Stale => return WentLive::TooMuch,
+            Feed::Gone => return WentLive::Gone,
+        };
         self.session.outbox().control(reply);
         let after = turns.iter().try_fold(next, |next, turn| self.forward(turn, next));
         *feed = after.map_or(Feed::Stale, |next| Feed::Live { next });
@@ -116,11 +134,18 @@ impl Member {
     /// Ends the entries and has the session told the room's head.
     pub(super) fn go_stale(&self) {
         let mut feed = locked(&self.feed);
-        let was_live = matches!(*feed, Feed::Live { .. });
-        *feed = Feed::Stale;
-        if was_live {
-            self.session.outbox().mark_stale(self.id);
+        match *feed {
+            Feed::Live { .. } => self.session.outbox().mark_stale(self.id),
+            Feed::Buffering { .. } => {}
+            Feed::Stale | Feed::Gone => return,
         }
+        *feed = Feed::Stale;
+    }
+
+    /// Ends everything: from now on nothing is given to it, also by a deliverer that took the members before it left.
+    pub(super) fn retire(&self) {
+        *locked(&self.feed) = Feed::Gone;
+        self.session.outbox().forget(self.id);
     }
 
     /// The push that tells where the log stands.
@@ -138,6 +163,20 @@ impl Member {
             *told = rights.to_vec();
         }
         is_news
+    }
+
+    /// Notes a receipt; whether the session is to be told now: it is news, and the attach has been answered.
+    pub(super) fn hears(&self, receipt: &Receipt) -> bool {
+        let mut receipts = locked(&self.receipts);
+        receipts.note(receipt) && receipts.is_told
+    }
+
+    /// The attach was answered with these receipts; what came meanwhile and is news beside them.
+    pub(super) fn told_receipts(&self, told: Vec<Receipt>) -> Vec<Receipt> {
+        let mut receipts = locked(&self.receipts);
+        let mut early = std::mem::replace(&mut *receipts, Receipts { known: told, is_told: true }).known;
+        early.retain(|receipt| receipts.note(receipt));
+        early
     }
 
     /// Sends the part of a turn from `next` on; the number to expect then, or none when the member went stale.
@@ -158,5 +197,19 @@ impl Member {
             Sent::Accepted => Some(last + 1),
             Sent::Dropped => None,
         }
+    }
+}
+
+impl Receipts {
+    /// Takes a receipt in; whether it is news. Who has read nothing of this view is none.
+    fn note(&mut self, receipt: &Receipt) -> bool {
+        let Some(known) = self.known.iter_mut().find(|known| same_person(&known.who, &receipt.who)) else {
+            self.known.push(receipt.clone());
+            return (receipt.received, receipt.read) != (0, 0);
+        };
+        let is_news = receipt.received > known.received || receipt.read > known.read;
+        known.received = known.received.max(receipt.received);
+        known.read = known.read.max(receipt.read);
+        is_news
     }
 }

@@ -15,6 +15,8 @@ pub mod inbox;
 pub mod member;
 pub mod outbox;
 pub mod presence;
+#[cfg(test)]
+mod races;
 mod repair;
 pub mod room;
 pub mod sequence;
@@ -214,7 +216,7 @@ impl Hub {
 
     fn leave_room(&self, member: &Arc<Member>) {
         let now = Instant::now();
-        member.session().outbox().forget(member.id());
+        member.retire();
         if member.room().leave(member, now) {
             self.agenda.at(now + self.config.evict_after, Due::Evict(member.room().key()));
         }

@@ -322,9 +322,9 @@ impl State {
         !self.half.is_empty() || !self.queue.is_empty()
     }
 
-    /// Nothing waits, not even a `head` that is due: who comes now may write at once.
+    /// Nothing waits, not even a merged sign or a `head` that is due: who comes now may write at once.
     fn is_idle(&self) -> bool {
-        !self.has_frames() && self.stale.iter().all(|stale| stale.announced)
+        !self.has_frames() && self.merged.is_empty() && self.stale.iter().all(|stale| stale.announced)
     }
 
     fn is_stale(&self, attachment: AttachmentId) -> bool {

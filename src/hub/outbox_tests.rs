@@ -45,6 +45,13 @@ impl Tap {
     }
 }
 
+impl Outbox {
+    /// How many attachments it remembers as stale.
+    pub(in crate::hub) fn stale_count(&self) -> usize {
+        locked(&self.state).stale.len()
+    }
+}
+
 fn pair(credit: usize) -> (Arc<Tap>, Outbox) {
     let tap = Arc::new(Tap { credit: credit.into(), ..Tap::default() });
     (Arc::clone(&tap), Outbox::new(tap))
@@ -128,6 +135,21 @@ fn signs_are_merged_or_dropped_while_something_waits() {
     outbox.flush();
     outbox.sign(None, text("typing again"));
     assert_eq!(tap.frames(), ["reply", "offline", "row", "typing again"]);
+}
+
+#[test]
+fn a_sign_merged_before_a_head_is_not_kept_back_until_a_newer_one_has_gone() {
+    let (tap, outbox) = pair(usize::MAX);
+    let conversation = ConversationId::generate();
+    let key = || Some(SignKey { sign: Sign::Presence, conversation, who: None });
+    outbox.mark_stale(A);
+    outbox.sign(key(), text("offline"));
+    assert_eq!(outbox.take_stale(), [A]);
+    outbox.control(text("head"));
+    assert!(outbox.backlog().waiting, "the sign is on its way");
+    outbox.sign(key(), text("online"));
+    outbox.flush();
+    assert_eq!(tap.frames(), ["head", "online"]);
 }
 
 proptest! {

@@ -40,7 +40,7 @@ impl Hub {
                 () = cancelled.cancelled() => return,
                 due = self.agenda.next(), if running.len() < RUNNING_MAX => {
                     let hub = Arc::clone(&self);
-                    running.push(Box::pin(async move { contain(hub.settle(due)).await }));
+                    running.push(Box::pin(async move { hub.contained(due).await }));
                 }
                 _ = heads.tick(), if !comparing => {
                     comparing = true;
@@ -53,6 +53,19 @@ impl Hub {
                 () = compared.notified() => comparing = false,
                 Some(()) = running.next() => {}
             }
+        }
+    }
+
+    /// Handles what is due; a repair that panicked is tried again, as the room counts on it.
+    async fn contained(&self, due: Due) {
+        let again = match &due {
+            Due::Repair(key) => Some(Due::Repair(*key)),
+            Due::Evict(_) | Due::Offline(..) | Due::TypingEnd(..) => None,
+        };
+        if !contain(self.settle(due)).await
+            && let Some(again) = again
+        {
+            self.agenda.at(Instant::now() + RETRY_AFTER, again);
         }
     }
 
@@ -130,9 +143,11 @@ impl Hub {
     }
 }
 
-/// Runs one piece of upkeep; its panic is logged by the panic hook and ends nothing else.
-async fn contain(upkeep: impl Future<Output = ()>) {
-    if AssertUnwindSafe(upkeep).catch_unwind().await.is_err() {
+/// Runs one piece of upkeep; its panic is logged by the panic hook and ends nothing else. Whether it came to its end.
+async fn contain(upkeep: impl Future<Output = ()>) -> bool {
+    let is_done = AssertUnwindSafe(upkeep).catch_unwind().await.is_ok();
+    if !is_done {
         tracing::error!("a piece of the hub's upkeep panicked; the rest goes on");
     }
+    is_done
 }

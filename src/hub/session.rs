@@ -29,9 +29,16 @@ pub struct Session {
     view: View,
     codec: Codec,
     outbox: Arc<Outbox>,
-    principal: Mutex<Arc<Principal>>,
+    rights: Mutex<Rights>,
     attachments: Mutex<Vec<Arc<Member>>>,
     attached: AtomicU64,
+}
+
+/// What a session may do.
+struct Rights {
+    principal: Arc<Principal>,
+    /// What it hears of each conversation has been brought in line with the principal.
+    is_settled: bool,
 }
 
 /// How a push travels when something already waits.
@@ -54,7 +61,7 @@ impl Session {
             view: principal.view(),
             codec,
             outbox,
-            principal: Mutex::new(principal),
+            rights: Mutex::new(Rights { principal, is_settled: true }),
             attachments: Mutex::default(),
             attached: AtomicU64::new(0),
         }
@@ -92,14 +99,26 @@ impl Session {
 
     /// The principal with its rights as last read.
     pub fn principal(&self) -> Arc<Principal> {
-        Arc::clone(&locked(&self.principal))
+        Arc::clone(&locked(&self.rights).principal)
     }
 
-    /// Replaces the rights; the person and the organization must be the same.
+    /// Replaces the rights; the person and the organization must be the same. What it is attached to is to be settled next:
+    /// who replaces them may fail on the way, or know only the person.
     pub fn set_principal(&self, principal: Arc<Principal>) {
         debug_assert_eq!(principal.organization.id, self.organization, "a session never changes its organization");
         debug_assert!(same_person(&principal.who(), &self.who), "a session never changes its person");
-        *locked(&self.principal) = principal;
+        *locked(&self.rights) = Rights { principal, is_settled: false };
+    }
+
+    /// Everything it is attached to was told the rights of this principal.
+    pub fn settle(&self, principal: &Arc<Principal>) {
+        let mut rights = locked(&self.rights);
+        rights.is_settled |= Arc::ptr_eq(&rights.principal, principal);
+    }
+
+    /// Whether everything it is attached to stands on the rights last read.
+    pub fn is_settled(&self) -> bool {
+        locked(&self.rights).is_settled
     }
 
     /// How many rooms it may be attached to at once.
@@ -138,8 +157,10 @@ impl Session {
     pub fn announce_stale(&self) {
         for stale in self.outbox.take_stale() {
             let member = locked(&self.attachments).iter().find(|member| member.id() == stale).cloned();
-            if let Some(push) = member.and_then(|member| member.head_push()) {
-                self.push(&push);
+            match member {
+                Some(member) => member.head_push().iter().for_each(|push| self.push(push)),
+                // Its pushes were still waiting when it was let go.
+                None => self.outbox.forget(stale),
             }
         }
     }

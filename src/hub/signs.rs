@@ -12,7 +12,7 @@ use parlour_protocol::entry::{Who, WhoKind};
 use parlour_protocol::id::{ConversationId, ShareId};
 use parlour_protocol::limits::TYPING_EXPIRES_MS;
 use parlour_protocol::push::Push;
-use parlour_protocol::reply::{Member as Present, PresenceState};
+use parlour_protocol::reply::{Member as Present, PresenceState, Receipt};
 use parlour_protocol::share::{Right, Share};
 use tokio::time::Instant;
 
@@ -65,17 +65,28 @@ impl Hub {
         self.presence.has_guest(room)
     }
 
-    /// Somebody's watermarks moved: in the staff view's numbers, and in the guest view's where guests may know.
+    /// Somebody's watermarks may have moved: in the staff view's numbers, and in the guest view's where guests may know. Only
+    /// what is news in a view is heard in it: the reading of a note makes no sound for guests.
     pub fn receipt(&self, room: RoomKey, who: &Who, staff: Mark, guest: Option<Mark>) {
-        let conversation = room.conversation;
-        let push = |view| {
-            let mark = match view {
+        let receipt = |view| {
+            let Mark { received, read } = match view {
                 View::Staff => Some(staff),
                 View::Guest => guest,
             }?;
-            Some(Push::Receipt { conversation, who: who.clone(), received: mark.received, read: mark.read })
+            Some(Receipt { who: who.clone(), received, read })
         };
-        self.tell(room, push, |member| !same_person(member.session().who(), who));
+        let hears = |member: &Arc<Member>| {
+            !same_person(member.session().who(), who)
+                && receipt(member.session().view()).is_some_and(|receipt| member.hears(&receipt))
+        };
+        self.tell_members(room, |view| Some(receipt_push(room, receipt(view)?)), hears);
+    }
+
+    /// Tells a member that was just answered what others have read since the answer was made.
+    pub(super) fn tell_receipts(&self, member: &Member, told: Vec<Receipt>) {
+        for receipt in member.told_receipts(told) {
+            member.session().push(&receipt_push(member.room().key(), receipt));
+        }
     }
 
     /// A share of the conversation was made or changed; staff hear it.
@@ -167,12 +178,16 @@ impl Hub {
 
     /// Gives a push to the attached members that hear it, as each view should read it.
     fn tell(&self, room: RoomKey, push: impl Fn(View) -> Option<Push>, hears: impl Fn(&Arc<Member>) -> bool) {
+        self.tell_members(room, push, |member| member.is_attached() && hears(member));
+    }
+
+    fn tell_members(&self, room: RoomKey, push: impl Fn(View) -> Option<Push>, hears: impl Fn(&Arc<Member>) -> bool) {
         let Some(live) = self.room(room) else { return };
         for view in View::ALL {
             let Some(push) = push(view) else { continue };
             let mut encoded: [Option<Bytes>; 2] = [None, None];
             let members = live.members();
-            for member in members.iter().filter(|member| member.session().view() == view && member.is_attached()) {
+            for member in members.iter().filter(|member| member.session().view() == view) {
                 if !hears(member) {
                     continue;
                 }
@@ -187,4 +202,9 @@ impl Hub {
             }
         }
     }
+}
+
+fn receipt_push(room: RoomKey, receipt: Receipt) -> Push {
+    let Receipt { who, received, read } = receipt;
+    Push::Receipt { conversation: room.conversation, who, received, read }
 }

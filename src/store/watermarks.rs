@@ -98,6 +98,10 @@ pub async fn receipts(tx: &mut TenantTx, grant: &Grant<Read>) -> Result<Vec<Rece
                 translate(tx, conversation, from_guest, row.read).await?,
             )
         };
+        if to_guest && (received, read) == (0, 0) {
+            // Who has read only notes has, for a guest, read nothing.
+            continue;
+        }
         let who = Who { kind, id: row.reader_id.to_string(), name: row.reader_name };
         receipts.push(Receipt { who, received, read });
     }

@@ -16,6 +16,7 @@ use crate::hub::frame;
 use crate::hub::session::Session;
 use crate::ws::Gate;
 use crate::ws::desk::Authenticated;
+use crate::ws::throttle::Throttle;
 use crate::ws::wire::{Event, Wire};
 
 /// A credential that takes longer to check is not checked.
@@ -31,7 +32,7 @@ pub(super) struct Greeted {
 
 /// Hears the first message and opens the session; none when the socket is over.
 pub(super) async fn greet(gate: &Gate, wire: &mut Wire, codec: Codec) -> Option<Greeted> {
-    let (id, token) = hear_hello(wire, codec).await?;
+    let (id, token) = hear_hello(wire, codec, &Throttle::new(gate.config.limits)).await?;
     let authenticated = timeout(AUTHENTICATE_TIMEOUT, gate.desk.authenticate(token)).await;
     let answer = authenticated.unwrap_or_else(|_| {
         Err(ErrorBody::new(ErrorCode::Unavailable, "the credential cannot be checked now").with("retry_after_ms", 1000))
@@ -49,12 +50,14 @@ pub(super) async fn greet(gate: &Gate, wire: &mut Wire, codec: Codec) -> Option<
     }
 }
 
-async fn hear_hello(wire: &mut Wire, codec: Codec) -> Option<(u64, String)> {
+async fn hear_hello(wire: &mut Wire, codec: Codec, throttle: &Throttle) -> Option<(u64, String)> {
     let deadline = Instant::now() + Duration::from_millis(HELLO_TIMEOUT_MS);
     let message = loop {
         match wire.next(true, deadline).await {
             Event::Message(message) => break message,
-            Event::Control | Event::Outbox if Instant::now() < deadline => {}
+            // Every ping is owed a pong, which may have to wait: strangers get only so many.
+            Event::Control if Instant::now() < deadline && throttle.control_frame() => {}
+            Event::Outbox if Instant::now() < deadline => {}
             Event::Control | Event::Outbox | Event::Deadline => {
                 wire.close(CloseCode::Unauthenticated);
                 return None;

@@ -27,6 +27,13 @@ impl Progress {
         self.since
     }
 
+    /// Nothing was read until now: what is incomplete counts from here.
+    pub fn forgive(&mut self, now: Instant) {
+        if let Some(since) = &mut self.since {
+            *since = now;
+        }
+    }
+
     /// Takes note of bytes that passed.
     pub fn passed(&mut self, mut bytes: &[u8], now: Instant) {
         while !bytes.is_empty() {
@@ -102,6 +109,17 @@ mod tests {
         frame.extend_from_slice(&[1, 2, 3, 4]);
         frame.extend(std::iter::repeat_n(0x55, payload));
         frame
+    }
+
+    #[test]
+    fn while_nothing_is_read_nothing_is_late() {
+        let (mut progress, start) = (Progress::default(), Instant::now());
+        progress.forgive(start);
+        assert_eq!(progress.incomplete_since(), None);
+        progress.passed(&frame(FINAL | 0x1, 20)[..9], start);
+        let later = start + std::time::Duration::from_secs(30);
+        progress.forgive(later);
+        assert_eq!(progress.incomplete_since(), Some(later));
     }
 
     proptest! {

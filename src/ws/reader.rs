@@ -86,6 +86,7 @@ impl Reader {
     /// Counts as heard: it was us who did not listen.
     pub fn forgive_silence(&mut self) {
         self.tap.heard_at = Instant::now();
+        self.tap.progress.forgive(self.tap.heard_at);
     }
 
     /// Since when a message is incomplete.

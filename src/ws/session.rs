@@ -76,13 +76,15 @@ async fn live(gate: &Gate, wire: &mut Wire, greeted: &Greeted) {
     let caller = Caller { gate, session, expires_at: Mutex::new(greeted.expires_at) };
     let mut pipeline = Pipeline::new(&caller);
     let mut rules = Rules::new(gate);
+    let mut has_listened = true;
     loop {
         session.announce_stale();
         let backlog = wire.outbox().backlog();
         let reads = pipeline.has_room() && backlog.replies_bytes <= REPLIES_BYTES_MAX;
-        if !reads {
+        if !(reads && has_listened) {
             wire.reader().forgive_silence();
         }
+        has_listened = reads;
         let deadline = rules.keep(wire, &caller, &mut pipeline);
         if wire.outbox().backlog().phase != Phase::Open {
             return;

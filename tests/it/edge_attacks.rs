@@ -9,7 +9,8 @@ use parlour_protocol::id::OrganizationId;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::api::{Answer, Edge, PASSWORD};
+use crate::support::api::{Answer, Edge};
+use crate::support::seeder::PASSWORD;
 
 struct Scene {
     edge: Edge,

@@ -16,6 +16,7 @@ mod edge_attacks;
 mod install;
 mod links;
 mod live;
+mod live_attacks;
 mod matrix;
 mod process;
 mod room;

@@ -9,7 +9,8 @@ use axum::http::{Method, header};
 use parlour_protocol::id::ConversationId;
 use serde_json::{Value, json};
 
-use crate::support::api::{Answer, Edge, PASSWORD};
+use crate::support::api::{Answer, Edge};
+use crate::support::seeder::PASSWORD;
 
 /// What only this organization knows.
 const CANARY: &str = "canary of lagon";

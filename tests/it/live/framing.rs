@@ -285,6 +285,16 @@ async fn a_draining_node_answers_what_was_begun_and_says_when_to_come_back() {
 }
 
 #[tokio::test]
+async fn a_stranger_may_ping_only_so_often() {
+    let node = Node::start(WsConfig::default()).await;
+    let mut client = Client::connect(node.address, None).await;
+    let began = std::time::Instant::now();
+    client.try_write(&frame(FINAL | PING, b"hello?").repeat(200)).await;
+    assert_eq!(client.closed_with().await, 4501);
+    assert!(began.elapsed() < Duration::from_secs(4), "not only when the time for a hello is over");
+}
+
+#[tokio::test]
 async fn a_message_that_never_ends_closes_after_ten_seconds() {
     let node = node().await;
     for unfinished in [frame(TEXT, b"{"), claim(100)] {

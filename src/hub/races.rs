@@ -1,0 +1,134 @@
+//! Claims about what comes at the same time: leaving while being delivered to, losing a right while attaching, receipts while
+//! attaching, and many rooms come and gone.
+//!
+//! Over the same stage as [`crate::hub::tests`], on one thread, so that each race is played out and not hoped for.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use parlour_protocol::share::Right;
+use serde_json::Value;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use crate::hub::Counts;
+use crate::hub::fixture::{Actress, Stage};
+use crate::hub::signs::Mark;
+
+#[tokio::test(start_paused = true)]
+async fn who_leaves_or_attaches_again_is_given_nothing_by_a_delivery_under_way() {
+    let stage = Stage::new(0);
+    let crowd: Vec<Actress> = (0..302).map(|_| stage.staff()).collect();
+    for actress in &crowd {
+        stage.attach(actress, None).await;
+        actress.heard();
+    }
+    let [again, gone] = [&crowd[300], &crowd[301]];
+    let delivery = stage.hub.deliver(vec![stage.log.commit()]);
+    tokio::pin!(delivery);
+    assert!(futures_util::poll!(&mut delivery).is_pending(), "it yields after 256 members");
+    stage.hub.detach(&gone.session, stage.key);
+    stage.attach(again, Some(0)).await;
+    delivery.await;
+    assert_eq!(Actress::seqs(&again.heard()), [1], "in the reply, and not once more");
+    assert!(gone.heard().is_empty(), "nothing after it left");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_right_lost_while_attaching_refuses_the_attach_and_leaves_no_presence() {
+    let stage = Stage::new(1);
+    let (anna, guest) = (stage.staff(), stage.guest());
+    stage.attach(&anna, None).await;
+    anna.heard();
+    let attaching = stage.try_attach(&guest, None);
+    tokio::pin!(attaching);
+    assert!(futures_util::poll!(&mut attaching).is_pending(), "the log is being read");
+    stage.hub.set_rights(&guest.session, stage.key.conversation, &[]);
+    let refused = attaching.await.unwrap_err();
+    assert_eq!(refused.code, parlour_protocol::error::ErrorCode::NotFound);
+    stage.say(1).await;
+    assert!(guest.heard().is_empty());
+    let upkeep = CancellationToken::new();
+    tokio::spawn(Arc::clone(&stage.hub).run(upkeep.clone()));
+    sleep(Duration::from_secs(11)).await;
+    assert!(!stage.hub.has_guest(stage.key), "nobody is left behind as present");
+    assert_eq!(stage.hub.counts().members, 1);
+    upkeep.cancel();
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_rooms_and_signs_come_and_gone_leave_nothing() {
+    let stage = Stage::new(0);
+    let upkeep = CancellationToken::new();
+    tokio::spawn(Arc::clone(&stage.hub).run(upkeep.clone()));
+    for round in 0..300 {
+        let elsewhere = Stage::over(&stage);
+        let (anna, guest) = (elsewhere.staff(), elsewhere.guest());
+        elsewhere.attach(&anna, None).await;
+        elsewhere.attach(&guest, None).await;
+        stage.hub.inbox().subscribe(&anna.session);
+        elsewhere.hub.typing(&anna.session, &elsewhere.typing_grant(&anna), true);
+        anna.tap.is_stalled.store(round % 3 == 0, Ordering::Relaxed);
+        elsewhere.say(3).await;
+        if round % 2 == 0 {
+            elsewhere.attach(&anna, Some(0)).await;
+            stage.hub.detach(&guest.session, elsewhere.key);
+        }
+        stage.hub.leave(&anna.session);
+        stage.hub.leave(&guest.session);
+    }
+    sleep(Duration::from_secs(75)).await;
+    assert_eq!(stage.hub.counts(), Counts { rooms: 0, sessions: 0, members: 0 });
+    let kept = format!("{:?} {:?} {:?}", stage.hub.agenda, stage.hub.presence, stage.hub.typing);
+    assert_eq!(kept.matches("RoomKey").count(), 0, "{kept}");
+    upkeep.cancel();
+}
+
+#[tokio::test(start_paused = true)]
+async fn attaching_again_and_again_over_a_stalled_socket_keeps_nothing_of_the_old_ones() {
+    let stage = Stage::new(0);
+    let slow = stage.staff();
+    stage.attach(&slow, None).await;
+    slow.heard();
+    for _ in 0..20 {
+        slow.tap.is_stalled.store(true, Ordering::Relaxed);
+        stage.say(10).await;
+        stage.attach(&slow, Some(stage.log.head().seq)).await;
+        stage.say(600).await;
+        slow.tap.is_stalled.store(false, Ordering::Relaxed);
+        let heard: Vec<Value> = slow.heard().into_iter().chain(slow.heard()).collect();
+        assert_eq!(heard.iter().filter(|message| message["type"] == "head").count(), 1);
+        stage.attach(&slow, Some(stage.log.head().seq)).await;
+        slow.heard();
+    }
+    assert_eq!(slow.session.outbox().stale_count(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receipt_that_comes_while_attaching_follows_the_reply_and_no_news_is_told_twice() {
+    let stage = Stage::new(1);
+    let (anna, reader) = (stage.staff(), stage.staff());
+    let attaching = stage.try_attach(&anna, None);
+    tokio::pin!(attaching);
+    assert!(futures_util::poll!(&mut attaching).is_pending(), "the log is being read");
+    let mark = |read| Mark { received: read, read };
+    stage.hub.receipt(stage.key, reader.session.who(), mark(3), None);
+    attaching.await.unwrap();
+    stage.hub.receipt(stage.key, reader.session.who(), mark(3), None);
+    stage.hub.receipt(stage.key, reader.session.who(), mark(4), None);
+    let heard = anna.heard();
+    assert_eq!(heard[0]["id"], 1, "first the reply");
+    let reads: Vec<_> = heard[1..].iter().map(|push| (push["type"].as_str(), push["read"].as_i64())).collect();
+    assert_eq!(reads, [(Some("receipt"), Some(3)), (Some("receipt"), Some(4))]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn rights_told_to_an_attach_are_not_told_again() {
+    let stage = Stage::new(0);
+    let anna = stage.staff();
+    stage.attach(&anna, None).await;
+    anna.heard();
+    stage.hub.set_rights(&anna.session, stage.key.conversation, &[Right::Read]);
+    assert!(anna.heard().is_empty());
+}
