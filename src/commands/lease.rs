@@ -6,9 +6,11 @@
 //! confirm for a minute lets everybody go, as it no longer knows who is allowed in.
 
 use std::collections::{HashMap, HashSet};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use futures_util::future::join_all;
 use parlour_protocol::close::CloseCode;
 use parlour_protocol::entry::WhoKind;
@@ -47,11 +49,18 @@ impl Commands {
                 () = self.sweep_soon.notified() => watch.sweep_at = Instant::now(),
                 _ = ticks.tick() => {}
             }
-            self.end_what_is_due(&mut watch).await;
-            if watch.sweep_at <= Instant::now() {
-                watch.sweep_at = Instant::now() + SWEEP;
-                self.sweep_or_give_up(&mut watch).await;
+            // Revocation must outlive a defect in one round of it.
+            if AssertUnwindSafe(self.round(&mut watch)).catch_unwind().await.is_err() {
+                tracing::error!("a round of the leases panicked; the next one goes on");
             }
+        }
+    }
+
+    async fn round(&self, watch: &mut Watch) {
+        self.end_what_is_due(watch).await;
+        if watch.sweep_at <= Instant::now() {
+            watch.sweep_at = Instant::now() + SWEEP;
+            self.sweep_or_give_up(watch).await;
         }
     }
 
