@@ -55,6 +55,7 @@ impl Welcome {
         }
         lines.push(format!("  client's link      {}", self.share_url));
         lines.push(format!("  API key            {}", self.api_key));
+        lines.push(format!("  for the tour       {}", self.export()));
         lines.push("Push a message into the client's room:".to_owned());
         lines.push(self.curl());
         lines.push(format!("DEVELOPMENT DATABASE at {}   (parlour dev --reset throws it away)", data_dir.display()));
@@ -68,9 +69,14 @@ impl Welcome {
         QRBuilder::new(self.share_url.as_str()).build().map_or_else(|_| String::new(), |code| code.to_str())
     }
 
+    /// The variables that the commands in README.md speak of.
+    fn export(&self) -> String {
+        format!("export PARLOUR={} KEY={} CONVERSATION={}", self.http_url, self.api_key, self.conversation_id)
+    }
+
     fn curl(&self) -> String {
         format!(
-            "curl -X POST {}/api/v1/conversations/{}/entries -H 'Authorization: Bearer {}' \
+            "curl -sS -w '\\n' {}/api/v1/conversations/{}/entries -H 'Authorization: Bearer {}' \
              -H 'Content-Type: application/json' -d '{{\"kind\":\"message\",\"text\":\"Hello from curl\"}}'",
             self.http_url, self.conversation_id, self.api_key
         )
@@ -107,6 +113,7 @@ mod tests {
         for needed in [&welcome.console_url, &welcome.share_url, &welcome.api_key, &welcome.staff[1].password] {
             assert!(text.contains(needed.as_str()), "{needed}");
         }
+        assert!(text.contains(&format!(" CONVERSATION={}\n", welcome.conversation_id)), "the tour's variables");
         assert!(text.contains("DEVELOPMENT DATABASE at /var/lib/parlour") && text.contains("Ctrl-C"));
         assert!(!text.contains("eyJ"), "tokens are for programs");
     }

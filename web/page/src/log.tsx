@@ -19,9 +19,10 @@ export function Log({ guest, room }: Props) {
   guest.tick.value; // follow the room: it changes in place
   const log = useRef<HTMLDivElement>(null);
   const first = room.entries[0]?.seq ?? 0;
-  const follow = useFollow(log, first, room.last, room.pending.length);
-  useRead(guest, room, follow.away);
   const me = guest.client?.me ?? { kind: "guest" as const, id: "", name: guest.name };
+  const fresh = !room.receipts.some((it) => it.who.id === me.id && it.read > 0);
+  const follow = useFollow(log, first, room.last, room.pending.length, fresh);
+  useRead(guest, room, follow.away);
   const lines = transcript(room.entries, room.pending, {
     me,
     isMine: (author) => author.kind === "guest" && author.id === me.id,
