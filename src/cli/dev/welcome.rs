@@ -69,6 +69,11 @@ impl Welcome {
         QRBuilder::new(self.share_url.as_str()).build().map_or_else(|_| String::new(), |code| code.to_str())
     }
 
+    /// The same in white on black, whatever the terminal's colours: not every phone reads a negative.
+    pub fn qr_in_colors(&self) -> String {
+        self.qr().lines().map(|line| format!("\x1b[97;40m{line}\x1b[0m\n")).collect()
+    }
+
     /// The variables that the commands in README.md speak of.
     fn export(&self) -> String {
         format!("export PARLOUR={} KEY={} CONVERSATION={}", self.http_url, self.api_key, self.conversation_id)
