@@ -19,7 +19,9 @@ use crate::config::operation::LogFormat;
 use crate::hub::Hub;
 
 /// What is logged unless RUST_LOG says otherwise: our own words, and only the troubles of libraries.
-const FILTER_DEFAULT: &str = "info,sqlx=warn,hyper=warn,tower_http=warn";
+const FILTER_SERVE: &str = "info,sqlx=warn,hyper=warn,tower_http=warn,memory_serve=warn";
+/// The same without a line for every request: on a terminal they would push away what was printed for the reader.
+const FILTER_DEV: &str = "info,sqlx=warn,hyper=warn,tower_http=warn,memory_serve=warn,parlour::http::around=warn";
 /// How often histograms are folded; between scrapes they would grow without bound.
 /// How often the gauges of a hub are set.
 const GAUGES_EVERY: Duration = Duration::from_secs(5);
@@ -39,16 +41,16 @@ pub enum TelemetryError {
     Taken(String),
 }
 
-/// Starts logging, for the rest of the process; panics are logged too.
+/// Starts logging, for the rest of the process; panics are logged too. `is_dev` spares the lines about requests.
 ///
 /// # Errors
 /// When RUST_LOG cannot be read, or logging was started before.
-pub fn start_logs(format: Option<LogFormat>) -> Result<(), TelemetryError> {
+pub fn start_logs(format: Option<LogFormat>, is_dev: bool) -> Result<(), TelemetryError> {
     let filter = match std::env::var("RUST_LOG") {
         Ok(text) if !text.trim().is_empty() => {
             EnvFilter::try_new(text).map_err(|error| TelemetryError::Filter(error.to_string()))?
         }
-        _ => EnvFilter::new(FILTER_DEFAULT),
+        _ => EnvFilter::new(if is_dev { FILTER_DEV } else { FILTER_SERVE }),
     };
     let is_terminal = std::io::stderr().is_terminal();
     let format = format.unwrap_or(if is_terminal { LogFormat::Pretty } else { LogFormat::Json });

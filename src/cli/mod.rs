@@ -80,7 +80,8 @@ pub fn main() -> ExitCode {
 }
 
 fn start(cli: Cli) -> Result<Option<Outcome>, CliError> {
-    telemetry::start_logs(cli.log.log_format).map_err(|error| CliError::new(Exit::Configuration, error))?;
+    let is_dev = matches!(cli.command, Command::Dev(_));
+    telemetry::start_logs(cli.log.log_format, is_dev).map_err(|error| CliError::new(Exit::Configuration, error))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

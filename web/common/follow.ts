@@ -14,8 +14,17 @@ export interface Follow {
   toLatest(): void;
 }
 
-/** `first` and `last` are the seqs held; `own` counts this side's words on their way: writing brings one to the end. */
-export function useFollow(log: RefObject<HTMLElement | null>, first: number, last: number, own: number): Follow {
+/**
+ * `first` and `last` are the seqs held; `own` counts this side's words on their way: writing brings one to the end.
+ * `fresh`: its reader never was here before, and begins at the beginning of what is held.
+ */
+export function useFollow(
+  log: RefObject<HTMLElement | null>,
+  first: number,
+  last: number,
+  own: number,
+  fresh = false,
+): Follow {
   const held = useRef({ first, last, own, height: 0, atEnd: true });
   const [away, setAway] = useState(false);
   const [missed, setMissed] = useState(0);
@@ -36,8 +45,10 @@ export function useFollow(log: RefObject<HTMLElement | null>, first: number, las
     const olderCame = first < was.first && was.first > 0;
     const started = was.last === 0 && last > 0;
     if (olderCame) element.scrollTop += element.scrollHeight - was.height;
+    else if (started && fresh) held.current.atEnd = begin(element);
     else if (was.atEnd || started || own > was.own) toLatest();
     else if (last > was.last) setMissed((count) => count + last - was.last);
+    setAway(!held.current.atEnd);
     held.current = { first, last, own, height: element.scrollHeight, atEnd: held.current.atEnd };
   });
 
@@ -66,4 +77,10 @@ export function useFollow(log: RefObject<HTMLElement | null>, first: number, las
   }, [log.current]);
 
   return { away, missed, toLatest };
+}
+
+/** Shows the first line; says whether that is the last one too. */
+function begin(element: HTMLElement): boolean {
+  element.scrollTop = 0;
+  return element.scrollHeight - element.clientHeight < NEAR;
 }

@@ -1,7 +1,7 @@
 // From a room's entries to the lines a person reads: days, grouped bubbles, notes, cards with their decision, events.
 // Pure: the same entries give the same lines, and every line has a key that stays, so that nothing jumps on a new entry.
 // Drawn by console/src/thread.tsx and page/src/log.tsx.
-import type { Card, Echo, Entry, Positioned, Who } from "@parlour/client";
+import type { Card, Echo, Entry, Positioned, Room, Who } from "@parlour/client";
 import { dayKey } from "./format.ts";
 
 export interface Bubble {
@@ -162,3 +162,10 @@ class Lines {
     this.all.push({ kind: "group", key: bubble.key, author, mine: this.#reader.isMine(author), bubbles: [bubble] });
   }
 }
+
+/** Own messages and notes that are not confirmed yet. A choice is none: it is made on its card, and there one stays. */
+export const wordsOnTheirWay = (room: Room): number => room.pending.filter((it) => it.command.type !== "select").length;
+
+/** How many of the last `count` entries others made. */
+export const newOf = (room: Room, count: number, me: string): number =>
+  room.entries.filter((it) => it.seq > room.last - count && it.entry.author.id !== me).length;

@@ -11,6 +11,7 @@ mod state;
 mod welcome;
 mod words;
 
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -93,7 +94,8 @@ pub async fn run(args: DevArgs, json: bool) -> Result<(), CliError> {
         let line = serde_json::to_string(&welcome).map_err(|error| CliError::new(Exit::Internal, error))?;
         output::print(&line);
     } else {
-        output::print(&format!("{}\n{}", welcome.text(&data_dir, args.lan), welcome.qr()));
+        let qr = if std::io::stdout().is_terminal() { welcome.qr_in_colors() } else { welcome.qr() };
+        output::print(&format!("{}\n{qr}", welcome.text(&data_dir, args.lan)));
     }
     signals.next().await;
     tracing::info!("stopping");

@@ -55,6 +55,7 @@ impl Welcome {
         }
         lines.push(format!("  client's link      {}", self.share_url));
         lines.push(format!("  API key            {}", self.api_key));
+        lines.push(format!("  for the tour       {}", self.export()));
         lines.push("Push a message into the client's room:".to_owned());
         lines.push(self.curl());
         lines.push(format!("DEVELOPMENT DATABASE at {}   (parlour dev --reset throws it away)", data_dir.display()));
@@ -68,9 +69,19 @@ impl Welcome {
         QRBuilder::new(self.share_url.as_str()).build().map_or_else(|_| String::new(), |code| code.to_str())
     }
 
+    /// The same in white on black, whatever the terminal's colours: not every phone reads a negative.
+    pub fn qr_in_colors(&self) -> String {
+        self.qr().lines().map(|line| format!("\x1b[97;40m{line}\x1b[0m\n")).collect()
+    }
+
+    /// The variables that the commands in README.md speak of.
+    fn export(&self) -> String {
+        format!("export PARLOUR={} KEY={} CONVERSATION={}", self.http_url, self.api_key, self.conversation_id)
+    }
+
     fn curl(&self) -> String {
         format!(
-            "curl -X POST {}/api/v1/conversations/{}/entries -H 'Authorization: Bearer {}' \
+            "curl -sS -w '\\n' {}/api/v1/conversations/{}/entries -H 'Authorization: Bearer {}' \
              -H 'Content-Type: application/json' -d '{{\"kind\":\"message\",\"text\":\"Hello from curl\"}}'",
             self.http_url, self.conversation_id, self.api_key
         )
@@ -107,6 +118,7 @@ mod tests {
         for needed in [&welcome.console_url, &welcome.share_url, &welcome.api_key, &welcome.staff[1].password] {
             assert!(text.contains(needed.as_str()), "{needed}");
         }
+        assert!(text.contains(&format!(" CONVERSATION={}\n", welcome.conversation_id)), "the tour's variables");
         assert!(text.contains("DEVELOPMENT DATABASE at /var/lib/parlour") && text.contains("Ctrl-C"));
         assert!(!text.contains("eyJ"), "tokens are for programs");
     }

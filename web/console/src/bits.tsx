@@ -14,6 +14,7 @@ import {
   StageQualified,
   StageQuoted,
 } from "../../common/icon.tsx";
+import { openModal } from "../../common/modal.ts";
 import { S, stageName } from "./strings.ts";
 
 interface AvatarProps {
@@ -78,11 +79,7 @@ interface DialogProps {
 /** A native dialog: focus stays inside, Escape closes, focus goes back to what opened it. */
 export function Dialog({ title, size, onClose, children }: DialogProps) {
   const element = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
-    const dialog = element.current;
-    dialog?.showModal();
-    return () => dialog?.close();
-  }, []);
+  useEffect(() => openModal(element.current), []);
   return (
     <dialog
       ref={element}

@@ -3,7 +3,7 @@
 import type { ConversationRow } from "@parlour/client";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { callName, shortWhen } from "../../common/format.ts";
-import { Alert, Check, ChevronDown, Close, Compose, Search, Sort } from "../../common/icon.tsx";
+import { Alert, Check, ChevronDown, Close, Compose, Lock, Search, Sort } from "../../common/icon.tsx";
 import { Avatar, Stage, useNow } from "./bits.tsx";
 import type { Desk } from "./desk.ts";
 import { address, type Filter, refine, route, show } from "./route.ts";
@@ -217,8 +217,7 @@ function Row({ row, desk, now, current }: RowProps) {
   const unread = desk.unreadOf(row);
   const typing = current ? typists(desk) : "";
   const last = row.last_entry;
-  const mine = last !== undefined && last?.author.id === (desk.client.me?.id ?? desk.session.me.value?.user.id);
-  const author = last && (mine ? S.you : last.author.kind === "guest" ? "" : callName(last.author));
+  const mine = last?.author.id === (desk.client.me?.id ?? desk.session.me.value?.user.id);
   return (
     <a
       class={`${current ? "sel" : ""} ${unread > 0 ? "unread" : ""}`}
@@ -238,14 +237,7 @@ function Row({ row, desk, now, current }: RowProps) {
           {row.last_entry_at && <time dateTime={row.last_entry_at}>{shortWhen(row.last_entry_at, now)}</time>}
         </div>
         <div class="l">
-          {typing ? (
-            <span class="last ell grow typing">{typing}…</span>
-          ) : (
-            <span class="last ell grow">
-              {author && <span class="f">{author}: </span>}
-              {last?.preview}
-            </span>
-          )}
+          {typing ? <span class="last ell grow typing">{typing}…</span> : last && <LastLine last={last} mine={mine} />}
           {unread > 0 && (
             <span class="badge">
               {unread}
@@ -264,6 +256,31 @@ function Row({ row, desk, now, current }: RowProps) {
         </div>
       </div>
     </a>
+  );
+}
+
+/** What happened last, in a line: who chose what, which card, a note behind its lock, or the words themselves. */
+function LastLine({ last, mine }: { last: NonNullable<ConversationRow["last_entry"]>; mine: boolean }) {
+  const author = mine ? S.you : callName(last.author);
+  if (last.kind === "selection") {
+    return (
+      <span class="last ell grow">
+        {author} {S.chose(last.preview)}
+      </span>
+    );
+  }
+  const lead = last.kind === "card" ? S.cardWord : mine || last.author.kind !== "guest" ? author : "";
+  return (
+    <span class="last ell grow">
+      {last.kind === "note" && (
+        <>
+          <Lock class="sm" />
+          <span class="vh">{S.note}: </span>
+        </>
+      )}
+      {lead && <span class="f">{lead}: </span>}
+      <bdi>{last.preview}</bdi>
+    </span>
   );
 }
 

@@ -100,7 +100,7 @@ function Group({ line, desk, room }: Props & { line: LineOf<"group"> }) {
       <Avatar name={author.name} kind={author.kind} size="sm" />
       <div class="bubbles">
         {bubbles.map((bubble) => (
-          <p class={bubble.echo ? "b pending" : "b"} key={bubble.key}>
+          <p class={bubble.echo ? "b pending" : "b"} key={bubble.key} dir="auto">
             {bubble.text}
           </p>
         ))}
@@ -166,7 +166,7 @@ function Note({ line, desk, room }: Props & { line: LineOf<"note"> }) {
             {callName(author)} · <time dateTime={bubble.at}>{time(bubble.at)}</time>
           </span>
         </header>
-        <p>{bubble.text}</p>
+        <p dir="auto">{bubble.text}</p>
         {bubble.echo?.state === "failed" && <Failed bubble={bubble} desk={desk} room={room} />}
       </div>
     </li>

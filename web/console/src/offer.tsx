@@ -85,13 +85,16 @@ function Option({ option, chosen }: { option: CardOption; chosen: boolean }) {
             </b>
             {route.day_offset ? <span class="two"> +{route.day_offset}</span> : null}
           </bdi>
-          <div class="two ell">
-            {route.duration} · {route.from} to {route.to}
+          <span class="two nw"> · {route.duration}</span>
+          <div class="two ell" title={S.way(route.from, route.to)}>
+            {S.way(route.from, route.to)}
           </div>
         </div>
       )}
       <div class="fact">
-        <div class="ell">{facts?.[0]}</div>
+        <div class="ell" title={facts?.[0]}>
+          {facts?.[0]}
+        </div>
         <div class="two ell" title={facts?.slice(1).join(" · ")}>
           {facts?.slice(1).join(" · ")}
         </div>

@@ -5,7 +5,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { useFollow } from "../../common/follow.ts";
 import { firstName } from "../../common/format.ts";
 import { Alert, Back, Down, ShareIcon, WifiOff } from "../../common/icon.tsx";
-import { transcript } from "../../common/transcript.ts";
+import { newOf, transcript, wordsOnTheirWay } from "../../common/transcript.ts";
 import { Avatar } from "./bits.tsx";
 import { Composer } from "./composer.tsx";
 import type { Desk } from "./desk.ts";
@@ -121,7 +121,7 @@ function Log({ desk, room }: { desk: Desk; room: Room }) {
   desk.tick.value; // follow the room: it changes in place
   const log = useRef<HTMLDivElement>(null);
   const first = room.entries[0]?.seq ?? 0;
-  const follow = useFollow(log, first, room.last, room.pending.length);
+  const follow = useFollow(log, first, room.last, wordsOnTheirWay(room));
   useRead(desk, room, follow.away);
   useOlder(desk, room, log);
   const me = desk.client.me ?? { kind: "staff" as const, id: "", name: desk.session.me.value?.user.name ?? "" };
@@ -158,7 +158,7 @@ function Log({ desk, room }: { desk: Desk; room: Room }) {
       {follow.away && (
         <button type="button" class="latest" onClick={follow.toLatest}>
           <Down class="sm" />
-          {S.latest(follow.missed)}
+          {S.latest(newOf(room, follow.missed, me.id))}
         </button>
       )}
     </div>

@@ -4,6 +4,7 @@ import type { CardOption } from "@parlour/client";
 import { useEffect, useRef } from "preact/hooks";
 import { money } from "../../common/format.ts";
 import { Info } from "../../common/icon.tsx";
+import { openModal } from "../../common/modal.ts";
 import { S } from "./strings.ts";
 
 interface Props {
@@ -14,11 +15,7 @@ interface Props {
 
 export function Confirm({ option, onYes, onBack }: Props) {
   const sheet = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
-    const dialog = sheet.current;
-    dialog?.showModal();
-    return () => dialog?.close();
-  }, []);
+  useEffect(() => openModal(sheet.current), []);
   const { label, description, price } = option;
   return (
     <dialog

@@ -1,7 +1,7 @@
 // The two full pages: the door one enters by, and the friendly end of a link (expired, closed, unknown).
 // The door names nobody and sends nothing until its button is pressed. An end must say how to reach the organization, if it may.
 import type { ComponentChildren } from "preact";
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { Alert, ArrowRight, Call, Chat, Check, ChevronRight, Eye, Mail } from "../../common/icon.tsx";
 import type { Facts, Organization } from "./facts.ts";
 import type { Guest } from "./guest.ts";
@@ -105,13 +105,18 @@ interface EndedProps {
 
 export function Ended({ facts, until, why }: EndedProps) {
   const { organization } = facts;
+  const title = useRef<HTMLHeadingElement>(null);
+  // Whoever cannot see it is told where they are now: the room they were in is gone.
+  useEffect(() => title.current?.focus(), []);
   const known = why !== "unknown";
   const lead = why === "expired" ? S.endedLead(until) : why === "closed" ? S.revokedLead : S.unknownLead;
   return (
     <div class="app">
       <Band organization={organization} low />
       <main class="door">
-        <h1>{known ? S.endedTitle : S.unknownTitle}</h1>
+        <h1 ref={title} tabIndex={-1}>
+          {known ? S.endedTitle : S.unknownTitle}
+        </h1>
         <p class="lead">{lead}</p>
         {known && <Ways organization={organization} />}
       </main>

@@ -35,6 +35,8 @@ export class Guest {
   readonly line = signal<ConnectionState>("initialized");
   /** Counts changes of `room`: reading it makes a component follow them. */
   readonly tick = signal(0);
+  /** Nobody entered by this link on this device before. */
+  readonly firstVisit: boolean;
   room: Room | null = null;
   client: ParlourClient | null = null;
   readonly #api = new Api();
@@ -45,6 +47,7 @@ export class Guest {
   constructor(facts: Facts) {
     this.facts = facts;
     this.ends = signal(facts.expires_at);
+    this.firstVisit = this.#deviceKey === undefined;
     this.#name = recall(KEYS.name(facts.organization?.name ?? "")) ?? "";
     if (facts.state === "expired") this.place.value = "expired";
     else if (facts.state === "unknown") this.place.value = "unknown";

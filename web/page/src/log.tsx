@@ -5,7 +5,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { useFollow } from "../../common/follow.ts";
 import { callName, dayName, time } from "../../common/format.ts";
 import { Alert, Check, Checks, Clock, Down } from "../../common/icon.tsx";
-import { type Bubble, type Line, transcript } from "../../common/transcript.ts";
+import { type Bubble, type Line, newOf, transcript, wordsOnTheirWay } from "../../common/transcript.ts";
 import type { Guest } from "./guest.ts";
 import { Offer } from "./offer.tsx";
 import { S } from "./strings.ts";
@@ -19,9 +19,9 @@ export function Log({ guest, room }: Props) {
   guest.tick.value; // follow the room: it changes in place
   const log = useRef<HTMLDivElement>(null);
   const first = room.entries[0]?.seq ?? 0;
-  const follow = useFollow(log, first, room.last, room.pending.length);
-  useRead(guest, room, follow.away);
   const me = guest.client?.me ?? { kind: "guest" as const, id: "", name: guest.name };
+  const follow = useFollow(log, first, room.last, wordsOnTheirWay(room), guest.firstVisit);
+  useRead(guest, room, follow.away);
   const lines = transcript(room.entries, room.pending, {
     me,
     isMine: (author) => author.kind === "guest" && author.id === me.id,
@@ -64,7 +64,7 @@ export function Log({ guest, room }: Props) {
       {follow.away && (
         <button type="button" class="latest" onClick={follow.toLatest}>
           <Down class="sm" />
-          {S.latest(follow.missed)}
+          {S.latest(newOf(room, follow.missed, me.id))}
         </button>
       )}
     </main>
@@ -121,7 +121,7 @@ function Group({ line, guest, room }: Props & { line: Extract<Line, { kind: "gro
       )}
       {mine && <span class="vh">{S.you}</span>}
       {bubbles.map((bubble) => (
-        <p class="b" key={bubble.key}>
+        <p class="b" key={bubble.key} dir="auto">
           {bubble.text}
         </p>
       ))}

@@ -1,7 +1,7 @@
 // A card in the log: options to choose from, the choice that stands, or the note that a newer version replaced it.
 // It must never decide anything on a tap alone (confirm.tsx asks), and never show a choice before the log says it.
 import type { CardOption, Room } from "@parlour/client";
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { announce } from "../../common/announce.ts";
 import { fullStamp, isToday, money, time } from "../../common/format.ts";
 import { Alert, Check, ChevronDown, WifiOff } from "../../common/icon.tsx";
@@ -23,9 +23,11 @@ export function Offer(props: Props) {
   const { card, reading } = props.line;
   const decision = reading.decisions.get(card.version);
   const id = `card-${card.id}-${card.version}`;
+  const wasOpen = useRef(!decision);
+  const mine = decision?.by.id === props.myId;
   return (
     <article class="offer" aria-labelledby={id}>
-      {decision && <Verdict decision={decision} mine={decision.by.id === props.myId} />}
+      {decision && <Verdict decision={decision} mine={mine} isNews={mine && wasOpen.current} />}
       <header>
         <h2 id={id}>{card.title}</h2>
         {card.subtitle && <p>{card.subtitle}</p>}
@@ -42,11 +44,17 @@ export function Offer(props: Props) {
   );
 }
 
-function Verdict({ decision, mine }: { decision: Decision; mine: boolean }) {
+function Verdict({ decision, mine, isNews }: { decision: Decision; mine: boolean; isNews: boolean }) {
+  const element = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    // The card folded above where its button was: the answer comes into sight and takes the focus the button had.
+    if (isNews) element.current?.scrollIntoView({ block: "nearest" });
+    if (isNews) element.current?.focus({ preventScroll: true });
+  }, []);
   const { at } = decision;
   const when = isToday(at, Date.now()) ? `Today, ${time(at)}` : fullStamp(at);
   return (
-    <div class="verdict">
+    <div class="verdict" ref={element} tabIndex={-1}>
       <span class="seal">
         <Check />
       </span>
@@ -102,7 +110,7 @@ function OptionFace({ option }: { option: CardOption }) {
 function MoreFacts({ facts }: { facts: string[] }) {
   if (facts.length < 2) return null;
   return (
-    <details>
+    <details class="included">
       <summary>
         {S.included}
         <ChevronDown class="sm" />
