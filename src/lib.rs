@@ -2,7 +2,7 @@
 //!
 //! The floors, from the ground up; a module imports only from lower floors and its own (`tests/architecture.rs` checks it):
 //! `domain` decides, pure; `store` and `devdb` touch the outside; `auth`, `hub` and `commands` serve;
-//! `http` and `ws` translate; `app`, `cli`, `config`, `lifecycle` and `telemetry` assemble.
+//! `http` and `ws` translate; `app`, `cli`, `config` and `telemetry` assemble.
 
 pub mod app;
 pub mod auth;
