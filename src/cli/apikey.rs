@@ -14,6 +14,7 @@ use crate::cli::output::Outcome;
 use crate::config::database::DatabaseSettings;
 use crate::config::problem::Problems;
 use crate::config::secrets::PepperSettings;
+use crate::domain::permission::{self, UnknownPermission};
 use crate::domain::principal::OrgScope;
 use crate::domain::secret::{Peppers, Secret, SecretKind};
 use crate::store::Store;
@@ -37,6 +38,7 @@ pub struct CreateKey {
     org: String,
     /// What it may do, separated by commas.
     #[arg(long, value_delimiter = ',', default_values = PERMISSIONS_DEFAULT, value_name = "WORDS")]
+    #[arg(value_parser = known_permission)]
     permissions: Vec<String>,
     /// After how many days it ends; never, unless said.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=3650))]
@@ -96,4 +98,9 @@ pub async fn create(store: &Store, peppers: &Peppers, new: &NewKey<'_>) -> Resul
     api_keys::insert(&mut tx, &row).await?;
     tx.commit().await?;
     Ok((id, secret))
+}
+
+fn known_permission(word: &str) -> Result<String, UnknownPermission> {
+    permission::check(word)?;
+    Ok(word.to_owned())
 }

@@ -34,6 +34,45 @@ impl PermissionSet {
     }
 }
 
+/// What permissions can be about.
+const RESOURCES: &[&str] = &[
+    "api_keys",
+    "audit",
+    "bookings",
+    "conversations",
+    "customers",
+    "guides",
+    "organization",
+    "reports",
+    "schedules",
+    "settings",
+    "shares",
+    "team",
+    "users",
+    "webhooks",
+];
+/// What permissions can allow; `*` is everything.
+const ACTIONS: &[&str] = &["*", "assign", "create", "delete", "invite", "read", "reply", "update", "write"];
+
+/// A permission that grants nothing because nobody knows it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "unknown permission `{0}`: write resource:action or resource:action:assigned, such as conversations:read or bookings:*"
+)]
+pub struct UnknownPermission(String);
+
+/// Checks a permission that somebody is about to be given. Reading stays lenient: an unknown word grants nothing.
+///
+/// # Errors
+/// When it is no permission of this version.
+pub fn check(word: &str) -> Result<(), UnknownPermission> {
+    let mut parts = word.split(':');
+    let resource = parts.next().is_some_and(|resource| RESOURCES.contains(&resource));
+    let action = parts.next().is_some_and(|action| ACTIONS.contains(&action));
+    let reach = parts.next().is_none_or(|reach| reach == "assigned");
+    if resource && action && reach && parts.next().is_none() { Ok(()) } else { Err(UnknownPermission(word.to_owned())) }
+}
+
 fn reach_of(word: &str, resource: &str, action: &str) -> Option<Reach> {
     if word == "*" {
         return Some(Reach::Organization);
@@ -74,6 +113,21 @@ mod tests {
         assert!(reach(&["bookings:write"], "bookings", "update").is_some());
         assert_eq!(reach(&["bookings:write"], "bookings", "delete"), None);
         assert_eq!(reach(&["bookings:update"], "bookings", "write"), None);
+    }
+
+    #[test]
+    fn what_is_given_is_known() {
+        let of_roles = crate::domain::role::ROLES.iter().flat_map(|role| {
+            role.permissions().words().filter(|word| *word != "*").map(ToOwned::to_owned).collect::<Vec<_>>()
+        });
+        for word in of_roles {
+            assert_eq!(check(&word), Ok(()));
+        }
+        for word in
+            ["", "*", "conversation:read", "conversations", "bookings:reads", "shares:*:own", "shares:*:assigned:x"]
+        {
+            assert_eq!(check(word), Err(UnknownPermission(word.to_owned())));
+        }
     }
 
     #[test]

@@ -107,6 +107,8 @@ async fn from_an_empty_cluster_to_a_link() {
     assert_eq!(it.refused(&user, "a password\n"), Some(1), "taken");
     assert_eq!(it.refused(&["user", "create", "a@b.test", "--name", "A", "--system-admin"], ""), Some(1));
 
+    let unknown = ["apikey", "create", "Typo", "--org", "blue-dhow", "--permissions", "conversation:read"];
+    assert_eq!(it.refused(&unknown, ""), Some(2), "a permission that nobody knows");
     let key = it.json(&["apikey", "create", "Booking system", "--org", "blue-dhow"], "");
     assert!(key["api_key"].as_str().unwrap().starts_with("parlour_sk_"), "{key}");
     assert_eq!(key["organization_id"], organization["organization_id"]);
