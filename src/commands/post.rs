@@ -26,7 +26,7 @@ use crate::domain::text::{MessageText, TextError};
 use crate::store::cards;
 use crate::store::error::StoreError;
 use crate::store::log::append::Verdict;
-use crate::store::log::{AppendError, Range, Submission};
+use crate::store::log::{Range, Submission};
 
 /// Decisions on one command before it is given up: rights or cards that move that often mean trouble.
 const TRIES_MAX: usize = 4;
@@ -205,13 +205,13 @@ impl Commands {
 
     async fn submit(&self, post: &Post) -> Result<Submission, Failure> {
         let draft = self.draft(post).await?;
-        self.log.submit(draft).map_err(failure)
+        Ok(self.log.submit(draft)?)
     }
 
     /// Waits for the verdict, and decides and submits again while the ground moves.
     async fn settle(&self, mut post: Post, mut submission: Submission) -> Result<Stored, Failure> {
         for _ in 0..TRIES_MAX {
-            match read(submission.verdict().await.map_err(failure)?, post.principal.view())? {
+            match read(submission.verdict().await?, post.principal.view())? {
                 Outcome::Stored(stored) => return Ok(stored),
                 Outcome::CardMoved => {}
                 Outcome::RightsMoved => {
@@ -292,10 +292,7 @@ fn read(verdict: Verdict, view: View) -> Result<Outcome, Failure> {
         Verdict::StaleGrant => Outcome::RightsMoved,
         Verdict::Ended => return Err(Failure::unauthenticated()),
         Verdict::NotFound => return Err(Failure::not_found()),
-        Verdict::Mismatch => {
-            let message = "this client_id was used before with another content; use a new one";
-            return Err(Failure::refused(ErrorCode::IdempotencyMismatch, message));
-        }
+        Verdict::Mismatch => return Err(Failure::mismatch()),
         Verdict::Busy => return Err(Failure::Store(StoreError::Unavailable("the conversation is locked".into()))),
     })
 }
@@ -313,11 +310,4 @@ fn message_text(text: String) -> Result<MessageText, Failure> {
         TextError::TooLong => Failure::refused(ErrorCode::TooLarge, format!("text: {error}")),
         TextError::Empty | TextError::Control => Failure::Refused(ErrorBody::invalid("text", &error.to_string())),
     })
-}
-
-fn failure(error: AppendError) -> Failure {
-    match error {
-        AppendError::Store(error) => Failure::Store(error),
-        AppendError::Nul => Failure::Refused(ErrorBody::invalid("body", "must not hold U+0000")),
-    }
 }

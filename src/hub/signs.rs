@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use parlour_protocol::close::CloseCode;
 use parlour_protocol::codec::Codec;
 use parlour_protocol::entry::{Who, WhoKind};
 use parlour_protocol::id::{ConversationId, ShareId};
@@ -117,13 +116,6 @@ impl Hub {
         sessions
             .retain(|session| matches!(&session.principal().actor, Actor::Guest { share: its, .. } if *its == share));
         sessions
-    }
-
-    /// Ends every session that came in by a share.
-    pub fn close_share(&self, share: ShareId, code: CloseCode) {
-        for session in self.sessions_of_share(share) {
-            session.close(code);
-        }
     }
 
     /// A person came in by this member.

@@ -19,7 +19,6 @@ use tokio_util::task::TaskTracker;
 
 use crate::domain::draft::Draft;
 use crate::domain::policy::{Grant, Read};
-use crate::domain::principal::View;
 use crate::domain::room::{Committed, Head, RoomKey};
 use crate::store::Store;
 use crate::store::error::StoreError;
@@ -89,11 +88,6 @@ pub trait ReadLog: Send + Sync + 'static {
 
     /// For rooms: where the logs stand, in one query. Rooms whose conversation is gone are left out.
     fn heads(&self, rooms: Vec<RoomKey>) -> LogFuture<'_, Vec<(RoomKey, Head)>>;
-}
-
-/// The view a grant reads.
-pub fn view_of(grant: &Grant<Read>) -> View {
-    grant.principal().view()
 }
 
 /// What happens to entries right after they were committed and their authors answered: delivery. Must not fail or block long.
