@@ -8,7 +8,7 @@ use parlour_protocol::id::{ApiKeyId, ConversationId, GuestId, OrganizationId, Pe
 use parlour_protocol::time::Timestamp;
 use uuid::Uuid;
 
-use crate::domain::principal::Organization;
+use crate::domain::principal::{HolderKey, Organization};
 use crate::domain::room::{Head, RoomKey};
 use crate::store::Store;
 use crate::store::error::StoreError;
@@ -94,17 +94,6 @@ pub struct ShareRef {
     pub revoked: bool,
     /// Ended by itself.
     pub expired: bool,
-}
-
-/// Whose rights a session's lease is on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct HolderKey {
-    /// Membership (staff), share (guest) or API key (service).
-    pub kind: WhoKind,
-    /// The tenant.
-    pub organization: OrganizationId,
-    /// Person, share or key.
-    pub id: Uuid,
 }
 
 /// How a holder stands now.
