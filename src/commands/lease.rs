@@ -20,10 +20,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::commands::Commands;
 use crate::domain::policy::rights;
-use crate::domain::principal::Principal;
+use crate::domain::principal::{HolderKey, Principal};
 use crate::hub::session::Session;
 use crate::store::conversations;
-use crate::store::directory::{HolderKey, HolderState};
+use crate::store::directory::HolderState;
 use crate::store::error::StoreError;
 
 /// How often ends that are due are looked for.

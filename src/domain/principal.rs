@@ -160,6 +160,17 @@ impl Principal {
     }
 }
 
+/// Whose rights a session stands on: the row whose version and end are read again while the session is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct HolderKey {
+    /// Membership (staff), share (guest) or API key (service).
+    pub kind: WhoKind,
+    /// The tenant.
+    pub organization: OrganizationId,
+    /// Person, share or key.
+    pub id: Uuid,
+}
+
 /// What one audience reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum View {

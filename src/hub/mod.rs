@@ -9,7 +9,7 @@ pub mod agenda;
 pub mod catch_up;
 mod delivery;
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 pub mod frame;
 pub mod inbox;
 pub mod member;
