@@ -36,13 +36,13 @@ pub enum Push {
         /// Life of the sign without renewal.
         expires_ms: u64,
     },
-    /// Somebody came or left.
+    /// Somebody came or left, or their node fell silent.
     Presence {
         /// Where.
         conversation: ConversationId,
         /// Who.
         who: Who,
-        /// Came or left.
+        /// Came, left, or cannot be heard right now.
         state: PresenceState,
     },
     /// Somebody read further.
@@ -63,7 +63,7 @@ pub enum Push {
         /// Replaces what the session had.
         permissions: Vec<Right>,
     },
-    /// Entry pushes were dropped; attach again from the last seq received.
+    /// Entry pushes were dropped or withheld; attach again from the last seq received.
     Head {
         /// Where.
         conversation: ConversationId,
@@ -71,6 +71,11 @@ pub enum Push {
         epoch: i64,
         /// The newest entry, in the hearer's view.
         seq: i64,
+    },
+    /// Entries are withheld for now; the next `head` of this conversation ends it: attach again from where you stand.
+    Paused {
+        /// Where.
+        conversation: ConversationId,
     },
     /// A share was made or changed.
     Share {

@@ -160,7 +160,7 @@ pub struct ConversationRef {
 pub struct Member {
     /// Who.
     pub who: Who,
-    /// Whether present.
+    /// Whether present, as far as is known.
     pub state: PresenceState,
 }
 
@@ -172,6 +172,8 @@ pub enum PresenceState {
     Online,
     /// No session.
     Offline,
+    /// Last seen through another node that cannot be heard right now. Not gone.
+    Unknown,
 }
 
 /// How far somebody has read, in the numbering of whoever hears it.

@@ -16,7 +16,7 @@ use parlour_protocol::entry::{
 use parlour_protocol::id::{CardId, ClientId, ConversationId, EntryId, ShareId};
 use parlour_protocol::limits::INTEGER_MAX;
 use parlour_protocol::push::Push;
-use parlour_protocol::reply::{Outcome, Page, Reply};
+use parlour_protocol::reply::{Member, Outcome, Page, PresenceState, Reply};
 use parlour_protocol::scan;
 use parlour_protocol::share::Permission;
 use parlour_protocol::time::Timestamp;
@@ -171,15 +171,49 @@ fn content() -> impl Strategy<Value = Content> {
 }
 
 fn entry() -> impl Strategy<Value = Entry> {
-    let kind = select(&[WhoKind::Staff, WhoKind::Guest, WhoKind::Service][..]);
-    let author = (kind, text(), text()).prop_map(|(kind, id, name)| Who { kind, id, name });
     let audience = select(&[Audience::Everyone, Audience::Staff][..]);
-    (id(EntryId), id(ClientId), content(), audience, author, time()).prop_map(
+    (id(EntryId), id(ClientId), content(), audience, who(), time()).prop_map(
         |(id, client_id, content, audience, author, at)| Entry { id, client_id, content, audience, author, at },
     )
 }
 
+fn who() -> impl Strategy<Value = Who> {
+    let kind = select(&[WhoKind::Staff, WhoKind::Guest, WhoKind::Service][..]);
+    (kind, text(), text()).prop_map(|(kind, id, name)| Who { kind, id, name })
+}
+
+fn presence_state() -> impl Strategy<Value = PresenceState> {
+    select(&[PresenceState::Online, PresenceState::Offline, PresenceState::Unknown][..])
+}
+
+/// Pushes that carry no entry.
+fn sign() -> impl Strategy<Value = Push> {
+    let conversation = || id(ConversationId);
+    prop_oneof![
+        (conversation(), who(), presence_state()).prop_map(|(conversation, who, state)| Push::Presence {
+            conversation,
+            who,
+            state
+        }),
+        (conversation(), any::<i64>(), any::<i64>()).prop_map(|(conversation, epoch, seq)| Push::Head {
+            conversation,
+            epoch,
+            seq
+        }),
+        conversation().prop_map(|conversation| Push::Paused { conversation }),
+    ]
+}
+
 proptest! {
+    #[test]
+    fn a_sign_reads_back_the_same_from_both_codecs(push in sign(), who in who(), state in presence_state()) {
+        let member = Member { who, state };
+        for codec in Codec::ALL {
+            prop_assert_eq!(&codec.decode::<Push>(&codec.encode(&push).unwrap()).unwrap(), &push);
+            prop_assert_eq!(&codec.decode::<Member>(&codec.encode(&member).unwrap()).unwrap(), &member);
+        }
+    }
+
     #[test]
     fn a_command_reads_back_the_same_from_both_codecs(message in numbered()) {
         for codec in Codec::ALL {

@@ -232,7 +232,8 @@ fn every_command_push_and_error_code_has_vectors() {
     assert_eq!(errors, codes);
 }
 
-const PUSHES: [&str; 9] = ["entry", "typing", "presence", "receipt", "permission", "head", "share", "inbox", "advice"];
+const PUSHES: [&str; 10] =
+    ["entry", "typing", "presence", "receipt", "permission", "head", "paused", "share", "inbox", "advice"];
 
 /// A new push does not compile here until it has a word, and then wants a file.
 fn word(push: &Push) -> &'static str {
@@ -243,6 +244,7 @@ fn word(push: &Push) -> &'static str {
         Push::Receipt { .. } => "receipt",
         Push::Permission { .. } => "permission",
         Push::Head { .. } => "head",
+        Push::Paused { .. } => "paused",
         Push::Share { .. } => "share",
         Push::Inbox { .. } => "inbox",
         Push::Advice { .. } => "advice",

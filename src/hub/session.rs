@@ -231,7 +231,11 @@ fn lane(push: &Push) -> Lane {
         Lane::Merged(SignKey { sign, conversation, who: who.map(|who| (who.kind, who.id.clone())) })
     };
     match push {
-        Push::Permission { .. } | Push::Head { .. } | Push::Share { .. } | Push::Advice { .. } => Lane::Control,
+        Push::Permission { .. }
+        | Push::Head { .. }
+        | Push::Paused { .. }
+        | Push::Share { .. }
+        | Push::Advice { .. } => Lane::Control,
         Push::Presence { conversation, who, .. } => key(Sign::Presence, *conversation, Some(who)),
         Push::Receipt { conversation, who, .. } => key(Sign::Receipt, *conversation, Some(who)),
         Push::Inbox { conversation } => key(Sign::Inbox, conversation.id, None),

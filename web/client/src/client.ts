@@ -12,6 +12,7 @@ import type {
   ConversationRow,
   DurableCommand,
   Positioned,
+  PresenceState,
   Principal,
   Push,
   PushOf,
@@ -51,7 +52,7 @@ export interface ClientEvents {
   entry: { room: Room; at: Positioned };
   /** What was held of this conversation is void (a restore re-used its numbers); it is being read anew. */
   discontinuity: { conversation: string };
-  presence: { room: Room; who: Who; state: "online" | "offline" };
+  presence: { room: Room; who: Who; state: PresenceState };
   share: { conversation: string; share: Share };
   inbox: ConversationRow;
 }

@@ -22,6 +22,7 @@ const PUSHES: Record<PushType, Shape> = {
   receipt: { conversation: "string", who: "object", received: "number", read: "number" },
   permission: { conversation: "string", permissions: "array" },
   head: { conversation: "string", epoch: "number", seq: "number" },
+  paused: { conversation: "string" },
   share: { conversation: "string", share: "object" },
   inbox: { conversation: "object" },
   advice: { retry_after_ms: "number" },

@@ -116,9 +116,12 @@ export interface Limits {
   rooms: number;
 }
 
+/** `unknown`: last seen through another node that cannot be heard right now. Not gone. */
+export type PresenceState = "online" | "offline" | "unknown";
+
 export interface Member {
   who: Who;
-  state: "online" | "offline";
+  state: PresenceState;
 }
 
 export interface Receipt {
@@ -251,10 +254,11 @@ export type DurableCommand = { [T in DurableType]: CommandOf<T> }[DurableType];
 export type Push =
   | { type: "entry"; conversation: string; epoch: number; seq: number; entry: Entry }
   | { type: "typing"; conversation: string; who: Who; active: boolean; expires_ms: number }
-  | { type: "presence"; conversation: string; who: Who; state: "online" | "offline" }
+  | { type: "presence"; conversation: string; who: Who; state: PresenceState }
   | { type: "receipt"; conversation: string; who: Who; received: number; read: number }
   | { type: "permission"; conversation: string; permissions: Right[] }
   | { type: "head"; conversation: string; epoch: number; seq: number }
+  | { type: "paused"; conversation: string }
   | { type: "share"; conversation: string; share: Share }
   | { type: "inbox"; conversation: ConversationRow }
   | { type: "advice"; retry_after_ms: number };
