@@ -57,17 +57,6 @@ pub struct Principal {
     pub actor: Actor,
 }
 
-/// Whose rights a principal's rights stand on: the row whose version and end decide whether they still hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct HolderKey {
-    /// Membership (staff), share (guest) or API key (service).
-    pub kind: WhoKind,
-    /// The tenant.
-    pub organization: OrganizationId,
-    /// Person, share or key.
-    pub id: Uuid,
-}
-
 /// The three kinds of principals.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Actor {
