@@ -82,6 +82,10 @@ pub fn start_metrics() -> Result<PrometheusHandle, TelemetryError> {
     metrics::describe_counter!("parlour_appends_total", "Calls of the append function, by outcome.");
     metrics::describe_histogram!("parlour_append_seconds", "Time of one call of the append function, commit included.");
     metrics::describe_counter!("parlour_gap_filled_total", "Entries that rooms had to read from the log.");
+    metrics::describe_gauge!(
+        "parlour_entries_withheld",
+        "1 while entries are withheld from everybody because rights cannot be confirmed."
+    );
     Ok(handle)
 }
 

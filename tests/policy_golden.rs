@@ -79,7 +79,7 @@ fn principal(actor: Actor, active: bool) -> Arc<Principal> {
 }
 
 fn staff(role: Role) -> Actor {
-    Actor::Staff { person: ME, role, permissions: role.permissions() }
+    Actor::Staff { person: ME, role, permissions: role.permissions(), session_version: 1 }
 }
 
 fn guest(permissions: &[Permission]) -> Actor {

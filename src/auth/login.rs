@@ -61,7 +61,7 @@ impl Auth {
         for digest in self.peppers().candidates(&spent) {
             let rotated = self.store.rotate_refresh(&digest.bytes, &next_digest.bytes, self.refresh_seconds()).await?;
             if let Some(row) = rotated {
-                self.staff(row.organization, row.person, Some(row.session_version))
+                self.staff(row.organization, row.person, row.session_version)
                     .await?
                     .ok_or(AuthError::Unauthenticated)?;
                 let access = self.staff_token(row.organization, row.person, row.session_version)?;
@@ -89,7 +89,7 @@ impl Auth {
         let is_right = self.passwords().verify(password, stored).await?;
         let row = row.filter(|_| is_right).ok_or(AuthError::Unauthenticated)?;
         let organization = row.organization.ok_or(AuthError::Unauthenticated)?;
-        self.staff(organization, row.person, Some(row.session_version)).await?.ok_or(AuthError::Unauthenticated)?;
+        self.staff(organization, row.person, row.session_version).await?.ok_or(AuthError::Unauthenticated)?;
         let refresh = random::secret(SecretKind::Refresh)?;
         let digest = self.peppers().digest(&refresh);
         self.store.issue_refresh(&digest.bytes, row.person, organization, self.refresh_seconds()).await?;

@@ -156,7 +156,7 @@ impl Auth {
         let verified = self.tokens.verify(credential, OffsetDateTime::now_utc())?;
         let (principal, ends_in) = match verified.bearer {
             Bearer::Staff { organization, person, session_version } => {
-                (self.staff(organization, person, Some(session_version)).await?, None)
+                (self.staff(organization, person, session_version).await?, None)
             }
             Bearer::Guest { organization, share, guest } => self.guest(organization, share, guest).await?.unzip(),
         };
@@ -171,7 +171,9 @@ impl Auth {
     pub async fn reload(&self, principal: &Principal) -> Result<Option<Arc<Principal>>, StoreError> {
         let organization = principal.organization.id;
         let fresh = match &principal.actor {
-            Actor::Staff { person, .. } => self.staff(organization, *person, None).await?,
+            Actor::Staff { person, session_version, .. } => {
+                self.staff(organization, *person, *session_version).await?
+            }
             Actor::Guest { share, guest, .. } => {
                 self.guest(organization, *share, *guest).await?.map(|(principal, _)| principal)
             }
@@ -218,10 +220,10 @@ impl Auth {
         &self,
         organization: OrganizationId,
         person: PersonId,
-        session_version: Option<i32>,
+        session_version: i32,
     ) -> Result<Option<Principal>, StoreError> {
         let Some(row) = self.store.staff(organization, person).await? else { return Ok(None) };
-        let is_current = session_version.is_none_or(|version| version == row.session_version);
+        let is_current = session_version == row.session_version;
         // A role this version does not know is refused, never defaulted.
         let Some(role) = Role::find(&row.role).filter(|_| is_current) else { return Ok(None) };
         Ok(Some(Principal {
@@ -229,7 +231,7 @@ impl Auth {
             name: row.name,
             version: row.version,
             ends_at: None,
-            actor: Actor::Staff { person, role, permissions: role.permissions() },
+            actor: Actor::Staff { person, role, permissions: role.permissions(), session_version },
         }))
     }
 

@@ -25,6 +25,8 @@ impl Commands {
     /// Pushes changed rows for as long as it is run.
     pub async fn run_inbox(&self) {
         loop {
+            // Marks merge meanwhile.
+            self.hub.flowing().await;
             let mut by_organization: HashMap<OrganizationId, Vec<ConversationId>> = HashMap::new();
             for room in self.hub.inbox().dirty().await {
                 by_organization.entry(room.organization).or_default().push(room.conversation);
@@ -47,6 +49,11 @@ impl Commands {
             let Some(principal) = sessions.first().map(|session| session.principal()) else { continue };
             match self.rows(&principal, person, conversations).await {
                 Ok(pushes) => {
+                    // Rows show what was said: they are withheld like entries, and read again afterwards.
+                    let Ok(_flowing) = self.hub.flow() else {
+                        let room = |&conversation| RoomKey { organization, conversation };
+                        return conversations.iter().map(room).for_each(|room| self.hub.inbox().mark(room));
+                    };
                     for session in &sessions {
                         pushes.iter().for_each(|push| session.push(push));
                     }

@@ -3,7 +3,8 @@
 //!
 //! A link closes its sockets at its end: each sweep learns how far that is by the database's clock, and the moment it is due
 //! the row is read again, as it may have been moved. No clock of this node is asked but the monotonic one. A node that cannot
-//! confirm for a minute lets everybody go, as it no longer knows who is allowed in.
+//! confirm who is allowed in first withholds entries from everybody, and after a minute lets everybody go. Reading one session's
+//! rights again is [`crate::commands::renewal`]'s.
 
 use std::collections::{HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
@@ -13,46 +14,54 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use parlour_protocol::close::CloseCode;
-use parlour_protocol::entry::WhoKind;
-use parlour_protocol::id::ShareId;
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::commands::Commands;
-use crate::domain::policy::rights;
-use crate::domain::principal::Principal;
+use crate::commands::renewal::ending;
+use crate::domain::principal::{HolderKey, Principal};
 use crate::hub::session::Session;
-use crate::store::conversations;
-use crate::store::directory::{HolderKey, HolderState};
+use crate::store::directory::HolderState;
 use crate::store::error::StoreError;
 
 /// How often ends that are due are looked for.
 const TICK: Duration = Duration::from_millis(100);
 /// How often all leases are read again.
 const SWEEP: Duration = Duration::from_secs(3);
+/// How long the one query of a sweep may take.
 const SWEEP_DEADLINE: Duration = Duration::from_secs(1);
+/// How long reading the rights again may take for all sessions whose rights a sweep found changed.
+const RENEWALS_DEADLINE: Duration = Duration::from_secs(2);
+/// How long entries flow without a confirmation.
+const WITHHOLD_AFTER: Duration = Duration::from_secs(10);
 /// How long sessions are kept without a confirmation.
-const UNCONFIRMED_MAX: Duration = Duration::from_secs(60);
+const CLOSE_AFTER: Duration = Duration::from_secs(60);
 /// How long past its end a session is kept while the database does not answer.
 const PAST_END_MAX: Duration = Duration::from_secs(1);
 
 impl Commands {
     /// Keeps the rights of all open sessions current until cancelled.
     pub async fn run_leases(&self, cancelled: CancellationToken) {
+        let (confirmed, confirmations) = watch::channel(Instant::now());
+        let leases =
+            async { tokio::join!(self.keep_sweeping(confirmed), self.keep_renewing(), self.keep_guard(confirmations)) };
+        // Cancel-safe: what was not read again is not told to anybody.
+        cancelled.run_until_cancelled(leases).await;
+    }
+
+    /// Reads all leases again and again, and ends what is due between.
+    async fn keep_sweeping(&self, confirmed: watch::Sender<Instant>) {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut watch = Watch { confirmed: Instant::now(), sweep_at: Instant::now(), ends: HashMap::new() };
+        let mut watch = Watch { confirmed, sweep_at: Instant::now(), ends: HashMap::new() };
         loop {
-            // All branches are cancel-safe: none takes anything that is not asked for again.
+            // Both branches are cancel-safe: neither takes anything that is not asked for again.
             tokio::select! {
-                () = cancelled.cancelled() => return,
                 () = self.sweep_soon.notified() => watch.sweep_at = Instant::now(),
                 _ = ticks.tick() => {}
             }
-            // Revocation must outlive a defect in one round of it.
-            if AssertUnwindSafe(self.round(&mut watch)).catch_unwind().await.is_err() {
-                tracing::error!("a round of the leases panicked; the next one goes on");
-            }
+            contained(self.round(&mut watch)).await;
         }
     }
 
@@ -60,56 +69,91 @@ impl Commands {
         self.end_what_is_due(watch).await;
         if watch.sweep_at <= Instant::now() {
             watch.sweep_at = Instant::now() + SWEEP;
-            self.sweep_or_give_up(watch).await;
+            self.sweep(watch).await;
         }
     }
 
-    /// Reads the rights of a share's sessions again, now: it was changed or revoked.
-    pub async fn renew_share(&self, share: ShareId) {
-        for session in self.hub.sessions_of_share(share) {
-            self.renew_or_warn(&session).await;
+    /// Reads at once what is said to have changed, on this node or another.
+    async fn keep_renewing(&self) {
+        loop {
+            contained(async {
+                let changed = self.hub.renewals().changed().await;
+                self.renew_changed(changed).await;
+                // An end may have moved, and the next one must be met to the second.
+                self.sweep_soon.notify_one();
+            })
+            .await;
         }
-        // The end may have moved, and the next one must be met to the second.
-        self.sweep_soon.notify_one();
     }
 
-    async fn sweep_or_give_up(&self, watch: &mut Watch) {
-        match timeout(SWEEP_DEADLINE, self.sweep(watch)).await {
-            Ok(Ok(())) => {
-                watch.confirmed = Instant::now();
-                return;
+    /// Withholds entries while rights cannot be confirmed, and lets everybody go when that lasts.
+    async fn keep_guard(&self, mut confirmations: watch::Receiver<Instant>) {
+        metrics::gauge!("parlour_entries_withheld").set(0.0);
+        loop {
+            let confirmed = *confirmations.borrow_and_update();
+            if is_silent(&mut confirmations, confirmed + WITHHOLD_AFTER).await {
+                contained(self.withhold(&mut confirmations, confirmed + CLOSE_AFTER)).await;
             }
-            Ok(Err(error)) => tracing::warn!("leases were not read: {error}"),
-            Err(_) => tracing::warn!("leases were not read within {SWEEP_DEADLINE:?}"),
-        }
-        if watch.confirmed.elapsed() >= UNCONFIRMED_MAX {
-            tracing::error!("rights could not be confirmed for {UNCONFIRMED_MAX:?}: every session is closed");
-            self.hub.sessions().iter().for_each(|session| session.close(CloseCode::TryAgainLater));
         }
     }
 
-    /// Compares all sessions with what their rights stand on, in one query.
-    async fn sweep(&self, watch: &mut Watch) -> Result<(), StoreError> {
-        let sessions = self.hub.sessions();
-        let holders: HashSet<HolderKey> = sessions.iter().map(|session| holder_of(&session.principal())).collect();
+    async fn withhold(&self, confirmations: &mut watch::Receiver<Instant>, close_at: Instant) {
+        tracing::error!("rights could not be confirmed for {WITHHOLD_AFTER:?}: entries are withheld from everybody");
+        metrics::gauge!("parlour_entries_withheld").set(1.0);
+        self.hub.withhold();
+        if is_silent(confirmations, close_at).await {
+            tracing::error!("rights could not be confirmed for {CLOSE_AFTER:?}: every session is closed");
+            loop {
+                self.hub.sessions().iter().for_each(|session| session.close(CloseCode::TryAgainLater));
+                if !is_silent(confirmations, Instant::now() + SWEEP).await {
+                    break;
+                }
+            }
+        }
+        self.hub.resume();
+        metrics::gauge!("parlour_entries_withheld").set(0.0);
+        tracing::info!("rights are confirmed again: entries are given out");
+    }
+
+    /// Compares all sessions with what their rights stand on, in one query, and brings those in line that are not.
+    async fn sweep(&self, watch: &mut Watch) {
+        let asked = Instant::now();
+        let outdated = match timeout(SWEEP_DEADLINE, self.compare(watch)).await {
+            Ok(Ok(outdated)) => outdated,
+            Ok(Err(error)) => return tracing::warn!("leases were not read: {error}"),
+            Err(_) => return tracing::warn!("leases were not read within {SWEEP_DEADLINE:?}"),
+        };
+        match timeout(RENEWALS_DEADLINE, self.renew_all(outdated)).await {
+            Ok(Ok(())) => drop(watch.confirmed.send_replace(asked)),
+            Ok(Err(error)) => tracing::warn!("rights that changed were not read: {error}"),
+            Err(_) => tracing::warn!("rights that changed were not all read within {RENEWALS_DEADLINE:?}"),
+        }
+    }
+
+    /// Ends the sessions whose holders are gone; returns those that stand on something that has changed.
+    async fn compare(&self, watch: &mut Watch) -> Result<Vec<Arc<Session>>, StoreError> {
+        let mut sessions = self.hub.sessions();
+        let holders: HashSet<HolderKey> = sessions.iter().map(|session| session.principal().holder()).collect();
         watch.ends.retain(|holder, _| holders.contains(holder));
         if holders.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let holders: Vec<HolderKey> = holders.into_iter().collect();
         let states = self.store.leases(&holders).await?;
         let now = Instant::now();
         let states: HashMap<HolderKey, HolderState> = states.into_iter().map(|state| (state.key, state)).collect();
         watch.ends = states.values().filter_map(|state| Some((state.key, now + until_end(state)?))).collect();
-        for session in &sessions {
+        sessions.retain(|session| {
             let principal = session.principal();
-            match states.get(&holder_of(&principal)).filter(|state| !state.ended) {
-                None => end(session),
-                Some(state) if is_current(&principal, state) && session.is_settled() => {}
-                Some(_) => self.renew(session).await?,
+            match states.get(&principal.holder()) {
+                Some(state) if !state.ended => !(is_current(&principal, state) && session.is_settled()),
+                over => {
+                    session.close(ending(&principal, over));
+                    false
+                }
             }
-        }
-        Ok(())
+        });
+        Ok(sessions)
     }
 
     /// Reads again what should have ended by now, and closes what has. What the database does not answer for is closed, too.
@@ -120,70 +164,64 @@ impl Commands {
             return;
         }
         let mut sessions = self.hub.sessions();
-        sessions.retain(|session| due.contains(&holder_of(&session.principal())));
+        sessions.retain(|session| due.contains(&session.principal().holder()));
         // Together, in one wait: a silent database must not let the many of one link outstay it one after the other.
         let ends = &watch.ends;
         let renewals = sessions.iter().map(|session| async move {
             let answered = timeout(SWEEP_DEADLINE, self.renew(session)).await;
-            let is_over = ends.get(&holder_of(&session.principal())).is_some_and(|at| at.elapsed() >= PAST_END_MAX);
+            let principal = session.principal();
+            let is_over = ends.get(&principal.holder()).is_some_and(|at| at.elapsed() >= PAST_END_MAX);
             if !matches!(answered, Ok(Ok(()))) && is_over {
-                end(session);
+                session.close(ending(&principal, None));
             }
         });
         join_all(renewals).await;
-    }
-
-    async fn renew_or_warn(&self, session: &Arc<Session>) {
-        if let Err(error) = self.renew(session).await {
-            tracing::warn!("rights of a session were not read, the next sweep tries again: {error}");
-        }
-    }
-
-    /// Gives a session the rights of now, or ends it.
-    async fn renew(&self, session: &Arc<Session>) -> Result<(), StoreError> {
-        let Some(principal) = self.auth.reload(&session.principal()).await? else {
-            end(session);
-            return Ok(());
-        };
-        session.set_principal(Arc::clone(&principal));
-        for conversation in session.attachments() {
-            self.forget(&principal, conversation);
-            let mut tx = self.store.tenant(principal.scope()).await?;
-            let found = conversations::facts(&mut tx, conversation).await?;
-            tx.commit().await?;
-            let now = found.map(|found| rights(&principal, &found.facts)).unwrap_or_default();
-            self.hub.set_rights(session, conversation, &now);
-        }
-        session.settle(&principal);
-        Ok(())
     }
 }
 
 /// What the last sweeps learned.
 struct Watch {
-    /// When all rights were last confirmed.
-    confirmed: Instant,
+    /// As of when all rights were last confirmed.
+    confirmed: watch::Sender<Instant>,
     /// When the next sweep is due.
     sweep_at: Instant,
     /// When holders end, by the monotonic clock.
     ends: HashMap<HolderKey, Instant>,
 }
 
+/// Whether nothing was confirmed until then.
+async fn is_silent(confirmations: &mut watch::Receiver<Instant>, until: Instant) -> bool {
+    timeout_at(until, confirmations.changed()).await.is_err()
+}
+
+/// Runs one piece of the upkeep: revocation must outlive a defect in any of them.
+async fn contained(piece: impl Future<Output = ()>) {
+    if AssertUnwindSafe(piece).catch_unwind().await.is_err() {
+        tracing::error!("a round of the leases panicked; the next one goes on");
+    }
+}
+
 fn until_end(state: &HolderState) -> Option<Duration> {
     state.ends_in_ms.map(|ms| Duration::from_millis(u64::try_from(ms).unwrap_or(0)))
 }
 
-fn end(session: &Session) {
-    session.close(match session.principal().kind() {
-        WhoKind::Guest => CloseCode::LinkEnded,
-        WhoKind::Staff | WhoKind::Service => CloseCode::Forbidden,
-    });
-}
-
-fn holder_of(principal: &Principal) -> HolderKey {
-    HolderKey { kind: principal.kind(), organization: principal.organization.id, id: principal.holder() }
-}
-
 fn is_current(principal: &Principal, state: &HolderState) -> bool {
-    principal.version == state.version && principal.organization.version == state.organization_version
+    principal.version == state.version
+        && principal.organization.version == state.organization_version
+        && principal.session_version() == state.session_version
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_are_withheld_only_after_more_than_one_try_and_before_everybody_is_let_go() {
+        let sweep_at_worst = SWEEP_DEADLINE + RENEWALS_DEADLINE;
+        assert!(sweep_at_worst <= SWEEP, "a sweep is over when the next one is due");
+        assert!(2 * SWEEP + sweep_at_worst < WITHHOLD_AFTER, "two sweeps after the last good one have failed");
+        assert!(WITHHOLD_AFTER + 2 * SWEEP < CLOSE_AFTER, "a pause is tried before a close");
+        assert!(SWEEP + SWEEP_DEADLINE < Duration::from_secs(5), "a revocation is felt within five seconds");
+        assert!(TICK + SWEEP_DEADLINE <= 2 * PAST_END_MAX, "an end is met although the database is silent");
+    }
 }

@@ -192,9 +192,10 @@ impl Commands {
                     check_room_for_one_more(&mut tx, grant.conversation()).await?;
                 }
                 shares::change(&mut tx, share, &changes).await?;
-                let after = self.commit_share(tx, share, Some(entry)).await?;
-                self.renew_share(share).await;
-                Ok(Attempt::Done(after))
+                let after = self.commit_share(tx, share, Some(entry)).await;
+                // Also when the outcome is not known: whatever it is, it is read.
+                self.renew_share(grant.principal().organization.id, share).await;
+                Ok(Attempt::Done(after?))
             }
         }
     }

@@ -6,6 +6,7 @@
 pub mod brand;
 pub mod draft;
 pub mod limits;
+pub mod node;
 pub mod offer;
 pub mod permission;
 pub mod policy;

@@ -68,6 +68,8 @@ pub enum Actor {
         role: Role,
         /// What the role allows.
         permissions: PermissionSet,
+        /// Moves at logout-everywhere and password change; what came in with an older one is over.
+        session_version: i32,
     },
     /// A person on a share link.
     Guest {
@@ -116,11 +118,20 @@ impl Principal {
     }
 
     /// The row whose version and end decide whether rights still hold: membership, share or API key.
-    pub fn holder(&self) -> Uuid {
-        match &self.actor {
+    pub fn holder(&self) -> HolderKey {
+        let id = match &self.actor {
             Actor::Staff { person, .. } => person.0,
             Actor::Guest { share, .. } => share.0,
             Actor::Service { key, .. } => key.0,
+        };
+        HolderKey { kind: self.kind(), organization: self.organization.id, id }
+    }
+
+    /// The version of the person's log-ins that the principal came in with; none where no person logs in.
+    pub fn session_version(&self) -> Option<i32> {
+        match self.actor {
+            Actor::Staff { session_version, .. } => Some(session_version),
+            Actor::Guest { .. } | Actor::Service { .. } => None,
         }
     }
 
@@ -136,6 +147,17 @@ impl Principal {
             Actor::Guest { .. } => View::Guest,
         }
     }
+}
+
+/// Whose rights a session stands on: the row whose version and end are read again while the session is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct HolderKey {
+    /// Membership (staff), share (guest) or API key (service).
+    pub kind: WhoKind,
+    /// The tenant.
+    pub organization: OrganizationId,
+    /// Person, share or key.
+    pub id: Uuid,
 }
 
 /// What one audience reads.

@@ -59,7 +59,7 @@ impl Hub {
     /// log was read, and only when the session goes live.
     ///
     /// # Errors
-    /// `LIMIT`, `NOT_FOUND`, `UNAVAILABLE`, or what `welcome` says; then nothing was answered and nothing is attached.
+    /// `LIMIT`, `NOT_FOUND`, `UNAVAILABLE` (also while entries are withheld), or what `welcome` says; then nothing was answered and nothing is attached.
     pub async fn attach(
         &self,
         session: &Arc<Session>,
@@ -70,6 +70,8 @@ impl Hub {
     ) -> Result<(), ErrorBody> {
         let key = RoomKey { organization: grant.principal().organization.id, conversation: grant.conversation() };
         debug_assert_eq!(key.organization, session.organization(), "a grant is the session's own");
+        // Before anything is given up for it: a paused attachment is told when to attach again.
+        drop(self.flow()?);
         let member = self.join(session, key)?;
         let mut attaching = Attaching { hub: self, member: Arc::clone(&member), is_kept: false };
         self.start(member.room()).await?;
@@ -82,6 +84,7 @@ impl Hub {
             Start::Page(page) => page,
         };
         if page.has_more {
+            let _flowing = self.flow()?;
             session.reply(&Reply { id: Some(id), outcome: Outcome::Ok(Attached::Page(page)) });
             return Ok(());
         }
@@ -161,6 +164,7 @@ impl Hub {
         mut page: Box<AttachedPage>,
         welcome: Welcome,
     ) -> Result<bool, ErrorBody> {
+        let _flowing = self.flow()?;
         let (session, key) = (member.session(), member.room().key());
         let arrived = self.presence.enter(key, session.who(), session.id());
         let members = self.presence.members(key);

@@ -246,7 +246,7 @@ impl Stage {
 
     pub fn staff_as(&self, person: PersonId) -> Actress {
         let role = Role::find("dmc_admin").unwrap();
-        self.enter(Actor::Staff { person, role, permissions: role.permissions() }, Codec::Json)
+        self.enter(Actor::Staff { person, role, permissions: role.permissions(), session_version: 1 }, Codec::Json)
     }
 
     pub fn guest(&self) -> Actress {

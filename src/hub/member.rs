@@ -45,6 +45,8 @@ enum Feed {
     Live { next: i64 },
     /// Hears no entries: it could not keep up, or its room was given up.
     Stale,
+    /// Hears no entries until the node's pause ends; then it becomes stale and is told so.
+    Paused,
     /// Is no more; a deliverer may still hold it.
     Gone,
 }
@@ -93,7 +95,7 @@ impl Member {
     pub fn is_attached(&self) -> bool {
         match &*locked(&self.feed) {
             Feed::Buffering { .. } | Feed::Gone => false,
-            Feed::Live { .. } | Feed::Stale => true,
+            Feed::Live { .. } | Feed::Stale | Feed::Paused => true,
         }
     }
 
@@ -113,7 +115,7 @@ impl Member {
                 Some(after) => *next = after,
                 None => *feed = Feed::Stale,
             },
-            Feed::Stale | Feed::Gone => {}
+            Feed::Stale | Feed::Paused | Feed::Gone => {}
         }
     }
 
@@ -122,7 +124,7 @@ impl Member {
         let mut feed = locked(&self.feed);
         let turns = match &mut *feed {
             Feed::Buffering { turns, .. } => std::mem::take(turns),
-            Feed::Live { .. } | Feed::Stale => return WentLive::TooMuch,
+            Feed::Live { .. } | Feed::Stale | Feed::Paused => return WentLive::TooMuch,
             Feed::Gone => return WentLive::Gone,
         };
         self.session.outbox().control(reply);
@@ -137,9 +139,34 @@ impl Member {
         match *feed {
             Feed::Live { .. } => self.session.outbox().mark_stale(self.id),
             Feed::Buffering { .. } => {}
-            Feed::Stale | Feed::Gone => return,
+            // A paused one is told when the pause ends.
+            Feed::Stale | Feed::Paused | Feed::Gone => return,
         }
         *feed = Feed::Stale;
+    }
+
+    /// Withholds entries, also those that wait for the socket, and has the session told. An attach that still reads the log is
+    /// refused when it has ([`crate::hub::pause`]).
+    pub(super) fn pause(&self) {
+        let mut feed = locked(&self.feed);
+        match *feed {
+            Feed::Live { .. } | Feed::Stale => {}
+            Feed::Buffering { .. } | Feed::Paused | Feed::Gone => return,
+        }
+        *feed = Feed::Paused;
+        self.session.outbox().withdraw(self.id);
+        self.session.push(&Push::Paused { conversation: self.room.key().conversation });
+    }
+
+    /// Ends what [`Self::pause`] began: the session is told the room's head.
+    pub(super) fn resume(&self) {
+        let mut feed = locked(&self.feed);
+        if matches!(*feed, Feed::Paused) {
+            *feed = Feed::Stale;
+            // Anew, also where one was said or due before.
+            self.session.outbox().forget(self.id);
+            self.session.outbox().mark_stale(self.id);
+        }
     }
 
     /// Ends everything: from now on nothing is given to it, also by a deliverer that took the members before it left.
@@ -148,8 +175,11 @@ impl Member {
         self.session.outbox().forget(self.id);
     }
 
-    /// The push that tells where the log stands.
+    /// The push that tells where the log stands; none while that is withheld.
     pub(super) fn head_push(&self) -> Option<Push> {
+        if matches!(*locked(&self.feed), Feed::Paused) {
+            return None;
+        }
         let head = self.room.head()?;
         let conversation = self.room.key().conversation;
         Some(Push::Head { conversation, epoch: head.epoch, seq: head.seq_in(self.session.view()) })

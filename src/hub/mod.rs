@@ -9,14 +9,16 @@ pub mod agenda;
 pub mod catch_up;
 mod delivery;
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 pub mod frame;
 pub mod inbox;
 pub mod member;
 pub mod outbox;
+pub mod pause;
 pub mod presence;
 #[cfg(test)]
 mod races;
+pub mod renewals;
 mod repair;
 pub mod room;
 pub mod sequence;
@@ -36,14 +38,16 @@ use parlour_protocol::entry::Who;
 use parlour_protocol::id::SessionId;
 use tokio::time::Instant;
 
-use crate::domain::principal::Principal;
+use crate::domain::principal::{HolderKey, Principal};
 use crate::domain::room::{Committed, Head, RoomKey};
 use crate::hub::agenda::{Agenda, Due};
 use crate::hub::delivery::Delivered;
 use crate::hub::inbox::Inbox;
 use crate::hub::member::Member;
 use crate::hub::outbox::Outbox;
+use crate::hub::pause::Pause;
 use crate::hub::presence::Presence;
+use crate::hub::renewals::Renewals;
 use crate::hub::room::Room;
 use crate::hub::session::Session;
 use crate::hub::typing::Typing;
@@ -83,6 +87,8 @@ pub struct Hub {
     presence: Presence,
     typing: Typing,
     inbox: Inbox,
+    renewals: Renewals,
+    pause: Pause,
 }
 
 /// What the hub holds right now, for gauges and tests.
@@ -108,6 +114,8 @@ impl Hub {
             presence: Presence::default(),
             typing: Typing::default(),
             inbox: Inbox::default(),
+            renewals: Renewals::default(),
+            pause: Pause::default(),
         }
     }
 
@@ -160,6 +168,16 @@ impl Hub {
     /// Subscriptions to lists and the marks of changed rows.
     pub fn inbox(&self) -> &Inbox {
         &self.inbox
+    }
+
+    /// A holder's rights have changed: its sessions are looked at now.
+    pub fn rights_changed(&self, holder: HolderKey) {
+        self.renewals.mark(holder);
+    }
+
+    /// The holders whose rights have changed.
+    pub fn renewals(&self) -> &Renewals {
+        &self.renewals
     }
 
     /// What the hub holds right now.

@@ -194,6 +194,11 @@ impl Outbox {
         self.with_open(|_, state| state.mark_stale(attachment));
     }
 
+    /// Takes back the entry pushes of an attachment that still wait; a frame that was begun is finished.
+    pub fn withdraw(&self, attachment: AttachmentId) {
+        self.with_open(|_, state| state.withdraw(attachment));
+    }
+
     /// Forgets an attachment that is no more: its pushes and its `head` are not wanted.
     pub fn forget(&self, attachment: AttachmentId) {
         locked(&self.state).stale.retain(|stale| stale.attachment != attachment);
@@ -335,6 +340,20 @@ impl State {
         if !self.is_stale(attachment) {
             self.stale.push(Stale { attachment, announced: false });
         }
+    }
+
+    fn withdraw(&mut self, attachment: AttachmentId) {
+        let (mut bytes, mut counted) = (0, 0);
+        self.queue.retain(|item| match item {
+            Item::Durable { attachment: its, frames, count } if *its == attachment => {
+                bytes += frames.len();
+                counted += count;
+                false
+            }
+            Item::Durable { .. } | Item::Control(_) => true,
+        });
+        self.durable_bytes -= bytes;
+        self.durable_frames -= counted;
     }
 
     fn merge(&mut self, key: SignKey, frames: Bytes) {

@@ -110,6 +110,16 @@ impl Session {
         *locked(&self.rights) = Rights { principal, is_settled: false };
     }
 
+    /// The same, unless others came in between; whether it was done.
+    pub fn renew_principal(&self, before: &Arc<Principal>, principal: Arc<Principal>) -> bool {
+        let mut rights = locked(&self.rights);
+        let is_same = Arc::ptr_eq(&rights.principal, before);
+        if is_same {
+            *rights = Rights { principal, is_settled: false };
+        }
+        is_same
+    }
+
     /// Everything it is attached to was told the rights of this principal.
     pub fn settle(&self, principal: &Arc<Principal>) {
         let mut rights = locked(&self.rights);

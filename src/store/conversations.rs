@@ -118,19 +118,31 @@ pub async fn insert(tx: &mut TenantTx, new: &NewConversation) -> Result<bool, St
 /// # Errors
 /// When the database does not answer.
 pub async fn facts(tx: &mut TenantTx, conversation: ConversationId) -> Result<Option<ConversationFacts>, StoreError> {
+    Ok(facts_of(tx, &[conversation]).await?.pop())
+}
+
+/// The same for many conversations at once; those that are not there are left out.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn facts_of(
+    tx: &mut TenantTx,
+    conversations: &[ConversationId],
+) -> Result<Vec<ConversationFacts>, StoreError> {
     let organization = tx.scope().organization();
-    let row = sqlx::query!(
-        r#"select title, status, stage, user_id, assigned_to, watchers, access_version
-             from conversations where organization_id = $1 and id = $2"#,
+    let ids: Vec<Uuid> = conversations.iter().map(|id| id.0).collect();
+    let rows = sqlx::query!(
+        r#"select id, title, status, stage, user_id, assigned_to, watchers, access_version
+             from conversations where organization_id = $1 and id = any ($2)"#,
         organization.0,
-        conversation.0
+        &ids
     )
-    .fetch_optional(tx.conn())
+    .fetch_all(tx.conn())
     .await?;
-    Ok(row.map(|row| ConversationFacts {
+    let facts = rows.into_iter().map(|row| ConversationFacts {
         facts: Facts {
             organization,
-            conversation,
+            conversation: ConversationId(row.id),
             user_id: row.user_id.map(PersonId),
             assigned_to: row.assigned_to.map(PersonId),
             watchers: row.watchers.into_iter().map(PersonId).collect(),
@@ -139,7 +151,8 @@ pub async fn facts(tx: &mut TenantTx, conversation: ConversationId) -> Result<Op
         title: row.title,
         status: row.status,
         stage: row.stage,
-    }))
+    });
+    Ok(facts.collect())
 }
 
 /// A page of the list and the number of conversations it is a page of. `online` is left false: presence is not stored.

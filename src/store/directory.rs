@@ -8,7 +8,7 @@ use parlour_protocol::id::{ApiKeyId, ConversationId, GuestId, OrganizationId, Pe
 use parlour_protocol::time::Timestamp;
 use uuid::Uuid;
 
-use crate::domain::principal::Organization;
+use crate::domain::principal::{HolderKey, Organization};
 use crate::domain::room::{Head, RoomKey};
 use crate::store::Store;
 use crate::store::error::StoreError;
@@ -96,17 +96,6 @@ pub struct ShareRef {
     pub expired: bool,
 }
 
-/// Whose rights a session's lease is on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct HolderKey {
-    /// Membership (staff), share (guest) or API key (service).
-    pub kind: WhoKind,
-    /// The tenant.
-    pub organization: OrganizationId,
-    /// Person, share or key.
-    pub id: Uuid,
-}
-
 /// How a holder stands now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HolderState {
@@ -116,6 +105,8 @@ pub struct HolderState {
     pub version: i32,
     /// Its organization's version.
     pub organization_version: i32,
+    /// The person's session version; none where no person logs in.
+    pub session_version: Option<i32>,
     /// Time to its end by the database's clock; negative when past.
     pub ends_in_ms: Option<i64>,
     /// Whether it is over.
@@ -310,8 +301,8 @@ impl Store {
         let ids: Vec<Uuid> = holders.iter().map(|holder| holder.id).collect();
         let rows = sqlx::query!(
             r#"select kind as "kind!", organization_id as "organization!", holder as "holder!", version as "version!",
-                      organization_version as "organization_version!", ends_in_ms, ended as "ended!"
-                 from leases_v1($1, $2, $3)"#,
+                      organization_version as "organization_version!", session_version, ends_in_ms, ended as "ended!"
+                 from leases_v2($1, $2, $3)"#,
             &kinds,
             &organizations,
             &ids
@@ -326,6 +317,7 @@ impl Store {
                     key: HolderKey { kind, organization: OrganizationId(row.organization), id: row.holder },
                     version: row.version,
                     organization_version: row.organization_version,
+                    session_version: row.session_version,
                     ends_in_ms: row.ends_in_ms,
                     ended: row.ended,
                 })

@@ -82,7 +82,12 @@ async fn carry_out<'a>(caller: &'a Caller<'a>, id: u64, command: Command) -> Opt
         Command::Typing(typing) => caller.answer::<command::Typing>(id, caller.typing(typing).await),
         Command::Presence(presence) => caller.answer::<command::Presence>(id, caller.presence(presence).await),
         Command::Read(read) => caller.answer::<command::Read>(id, desk.read(principal, read).await),
-        Command::History(history) => caller.answer::<command::History>(id, caller.history(history).await),
+        Command::History(history) => {
+            let answer = caller.history(history).await;
+            // Entries are withheld until it is certain again who may read them.
+            let flowing = caller.gate.hub.flow();
+            caller.answer::<command::History>(id, flowing.as_ref().map_err(ErrorBody::clone).and(answer));
+        }
         Command::Ping(command::Ping {}) => caller.answer::<command::Ping>(id, Ok(Empty {})),
     }
     None

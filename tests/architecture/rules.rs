@@ -17,6 +17,7 @@ pub struct Rule {
 const FLOORS: &[(&str, u8)] = &[
     ("domain", 10),
     ("store", 20),
+    ("bus", 20),
     ("devdb", 20),
     ("auth", 30),
     ("hub", 30),

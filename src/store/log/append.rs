@@ -110,7 +110,7 @@ impl Columns {
         self.author.push(principal.author());
         self.author_name.push(principal.name.clone());
         self.body.push(body(draft));
-        self.holder.push(principal.holder());
+        self.holder.push(principal.holder().id);
         self.organization_version.push(principal.organization.version);
         self.holder_version.push(principal.version);
         self.access_version.push(draft.access_version);

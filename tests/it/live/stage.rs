@@ -117,7 +117,7 @@ impl TestDesk {
 
     fn staff(&self, person: PersonId) -> Arc<Principal> {
         let role = Role::find("dmc_admin").unwrap();
-        self.principal(Actor::Staff { person, role, permissions: role.permissions() })
+        self.principal(Actor::Staff { person, role, permissions: role.permissions(), session_version: 1 })
     }
 
     fn guest(&self) -> Arc<Principal> {

@@ -135,7 +135,7 @@ fn staff(organization: OrganizationId, person: PersonId) -> Principal {
         name: "Amira".into(),
         version: 1,
         ends_at: None,
-        actor: Actor::Staff { person, role, permissions: role.permissions() },
+        actor: Actor::Staff { person, role, permissions: role.permissions(), session_version: 1 },
     }
 }
 

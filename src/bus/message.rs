@@ -1,0 +1,117 @@
+//! What nodes tell each other. Each message knows its lane: what may be dropped first, and what holds up nothing.
+
+use parlour_protocol::entry::Who;
+use parlour_protocol::id::ConversationId;
+use parlour_protocol::share::Share;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::principal::HolderKey;
+use crate::domain::room::{Committed, Head, RoomKey};
+
+/// Something one node tells the others.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Message {
+    /// Entries of one conversation were committed; in order.
+    Entries(Vec<Committed>),
+    /// Rights that sessions may stand on have changed and must be read again.
+    Rights(Vec<HolderKey>),
+    /// A node is there, and where the logs stand that moved through it.
+    Beacon(Beacon),
+    /// A node has stopped; whoever it held is gone.
+    Farewell,
+    /// Rows of the organization's list have changed.
+    Rows(Vec<ConversationId>),
+    /// Whom a node holds in one conversation.
+    Presence(Presence),
+    /// A sign in one conversation.
+    Sign(Sign),
+}
+
+/// How a message travels beside others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Lane {
+    /// What a loss of would have to be repaired from the log: first out.
+    Durable,
+    /// Rights and beacons: few, and waited for.
+    Control,
+    /// Droppable without harm; never holds up the others.
+    Ephemeral,
+}
+
+impl Message {
+    /// Its lane.
+    pub fn lane(&self) -> Lane {
+        match self {
+            Self::Entries(_) => Lane::Durable,
+            Self::Rights(_) | Self::Beacon(_) | Self::Farewell => Lane::Control,
+            Self::Rows(_) | Self::Presence(_) | Self::Sign(_) => Lane::Ephemeral,
+        }
+    }
+}
+
+/// A node's sign of life, every second even when it has nothing to tell, so that silence means something.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Beacon {
+    /// Counts up from 1 through a node's life.
+    pub number: u64,
+    /// Rooms that moved through this node lately.
+    pub moved: Vec<Moved>,
+}
+
+/// How far a node has moved a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moved {
+    /// Which.
+    pub room: RoomKey,
+    /// Where its log stands, as far as the node knows; none when it has not appended to it.
+    pub head: Option<Head>,
+    /// The number of the node's last announcement of presence there; 0 when it made none.
+    pub presence: u64,
+}
+
+/// Everybody a node holds in one conversation: state, not a change, so that a lost or repeated one does no harm.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Presence {
+    /// Counts up with each announcement of a node about a room; an older one is ignored.
+    pub number: u64,
+    /// Everybody, one entry per person.
+    pub people: Vec<Who>,
+    /// Whether the others are asked to announce theirs.
+    pub asks: bool,
+}
+
+/// What a room says besides entries.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "sign", rename_all = "snake_case")]
+pub enum Sign {
+    /// Somebody types, or stopped.
+    Typing {
+        /// Who.
+        who: Who,
+        /// Whether they type.
+        active: bool,
+    },
+    /// Somebody read further.
+    Receipt {
+        /// Who.
+        who: Who,
+        /// In the numbers of the staff view.
+        staff: Mark,
+        /// In those of the guest view; none when guests are not to know.
+        guest: Option<Mark>,
+    },
+    /// A share was made or changed; for staff.
+    Share {
+        /// As it now stands; never the secret.
+        share: Box<Share>,
+    },
+}
+
+/// How far somebody has received and read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// Reached a device of theirs.
+    pub received: i64,
+    /// Was read.
+    pub read: i64,
+}

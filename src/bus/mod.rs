@@ -1,0 +1,69 @@
+//! The bus: what nodes tell each other. Everything on it is a hint.
+//!
+//! A message may be lost, repeated or come out of order, and nobody may notice: entries are numbered and what is missing is read
+//! from the log ([`crate::hub::repair`]), everything else is state that is told again. So nothing ever waits for the bus, a
+//! publish cannot fail, and nothing is kept on it. Two implementations pass one suite (`tests/it/bus.rs`): [`memory`] for one
+//! process, [`redis`] between many. What travels is in [`message`], how in [`envelope`].
+
+pub mod ear;
+pub mod envelope;
+pub mod interest;
+pub mod memory;
+pub mod message;
+
+use std::fmt;
+
+use parlour_protocol::id::OrganizationId;
+
+use crate::bus::interest::Subscription;
+use crate::bus::message::Message;
+use crate::domain::room::RoomKey;
+
+/// Where something is said. A node hears only the channels it subscribed to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Channel {
+    /// About one conversation: entries and signs.
+    Conversation(RoomKey),
+    /// About an organization: changed rights and rows.
+    Organization(OrganizationId),
+    /// Between all nodes: beacons.
+    Nodes,
+}
+
+impl fmt::Display for Channel {
+    /// The channel's name on the wire. Organizations never share one (PRODUCT: names begin with `org:<id>:`), and no braces: in
+    /// a Redis Cluster they would put a whole organization on one slot.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Conversation(room) => write!(f, "org:{}:conversation:{}", room.organization, room.conversation),
+            Self::Organization(organization) => write!(f, "org:{organization}:all"),
+            Self::Nodes => f.write_str("parlour:nodes"),
+        }
+    }
+}
+
+/// Whether what is said arrives, as far as a node can tell by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// Connected both ways.
+    Up,
+    /// Nothing is heard, or nothing can be said: what peers do is learned from the log alone.
+    Down,
+}
+
+/// A way to tell other nodes.
+///
+/// Promises: messages of one sender on one channel arrive in the order they were published, or not at all; whatever was
+/// published on a channel after its subscription was confirmed arrives, unless [`ear::Ear::doubt`] says otherwise or the wire
+/// swallowed it silently. No promise is made between channels or lanes, and none at all about arrival.
+pub trait Bus: Send + Sync + 'static {
+    /// Says something to everybody who hears the channel, except ourselves; a beacon comes back to us, too. Never waits and
+    /// cannot fail: what cannot be sent is dropped and counted.
+    fn publish(&self, channel: Channel, message: Message);
+
+    /// Hears a channel until the subscription is dropped, and a little longer.
+    fn subscribe(&self, channel: Channel) -> Subscription;
+
+    /// How it is doing.
+    fn health(&self) -> Health;
+}
