@@ -176,7 +176,7 @@ impl Body {
             }
             (Self::Farewell, Channel::Nodes) => Ok(Message::Farewell),
             (Self::Rows { conversations }, Channel::Organization(_)) => Ok(Message::Rows(conversations)),
-            (Self::Presence(presence), Channel::Conversation(_)) => Ok(Message::Presence(presence)),
+            (Self::Presence(presence), Channel::Organization(_)) => Ok(Message::Presence(presence)),
             (Self::Sign { what }, Channel::Conversation(_)) => Ok(Message::Sign(what)),
             (Self::Unknown, _) => Err(Refused::Unknown),
             _ => Err(Refused::Mismatch),
@@ -220,6 +220,7 @@ mod tests {
     use parlour_protocol::entry::Who;
 
     use super::*;
+    use crate::bus::message::Held;
     use crate::hub::fixture::{committed, room_key};
 
     fn node() -> NodeId {
@@ -246,7 +247,9 @@ mod tests {
         there_and_back(Channel::Nodes, Message::Beacon(Beacon { number: 9, moved }));
         there_and_back(Channel::Nodes, Message::Farewell);
         there_and_back(organization, Message::Rows(vec![room.conversation]));
-        there_and_back(conversation, Message::Presence(Presence { number: 2, people: vec![who.clone()], asks: true }));
+        let held = Held { conversation: room.conversation, number: 2, people: vec![who.clone()] };
+        let complete = Some((room.conversation, room.conversation));
+        there_and_back(organization, Message::Presence(Presence { asks: true, complete, rooms: vec![held] }));
         there_and_back(conversation, Message::Sign(Sign::Typing { who, active: true }));
     }
 

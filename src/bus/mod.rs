@@ -12,11 +12,15 @@ pub mod memory;
 pub mod message;
 
 use std::fmt;
+use std::sync::Arc;
 
 use parlour_protocol::id::OrganizationId;
 
+use crate::bus::ear::Ear;
 use crate::bus::interest::Subscription;
+use crate::bus::memory::MemoryBus;
 use crate::bus::message::Message;
+use crate::domain::node::NodeId;
 use crate::domain::room::RoomKey;
 
 /// Where something is said. A node hears only the channels it subscribed to.
@@ -24,7 +28,7 @@ use crate::domain::room::RoomKey;
 pub enum Channel {
     /// About one conversation: entries and signs.
     Conversation(RoomKey),
-    /// About an organization: changed rights and rows.
+    /// About an organization: changed rights and rows, and who is present.
     Organization(OrganizationId),
     /// Between all nodes: beacons.
     Nodes,
@@ -49,6 +53,25 @@ pub enum Health {
     Up,
     /// Nothing is heard, or nothing can be said: what peers do is learned from the log alone.
     Down,
+}
+
+/// A node's connection to the others: who it is, how it speaks and how it hears.
+pub struct Line {
+    /// What the node is known by.
+    pub node: NodeId,
+    /// Its way to speak.
+    pub bus: Arc<dyn Bus>,
+    /// What it hears.
+    pub ear: Ear,
+}
+
+impl Line {
+    /// The line of a node without peers.
+    pub fn alone() -> Self {
+        let node = NodeId::generate();
+        let (bus, ear) = MemoryBus::alone(node);
+        Self { node, bus: Arc::new(bus), ear }
+    }
 }
 
 /// A way to tell other nodes.

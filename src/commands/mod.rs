@@ -9,6 +9,7 @@ pub mod inbox;
 pub mod lease;
 pub mod post;
 pub mod profile;
+pub mod registration;
 pub mod renewal;
 pub mod shares;
 pub mod transcript;

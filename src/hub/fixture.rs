@@ -16,6 +16,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use tokio::task::yield_now;
 
+use crate::bus::Line;
 use crate::domain::policy::{self, Facts, Grant, Read, ShowTyping};
 use crate::domain::principal::{Actor, Organization, Principal, View};
 use crate::domain::role::Role;
@@ -222,7 +223,7 @@ impl Stage {
     pub fn new(slow: usize) -> Self {
         let key = room_key();
         let log = MemoryLog::new(key, slow);
-        Self { key, log: Arc::clone(&log), hub: Arc::new(Hub::new(log, HubConfig::default())) }
+        Self { key, log: Arc::clone(&log), hub: Arc::new(Hub::new(log, Line::alone(), HubConfig::default())) }
     }
 
     /// Another conversation in the hub of a stage whose log is empty: it answers for every room alike.
