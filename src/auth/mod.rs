@@ -171,9 +171,7 @@ impl Auth {
     pub async fn reload(&self, principal: &Principal) -> Result<Option<Arc<Principal>>, StoreError> {
         let organization = principal.organization.id;
         let fresh = match &principal.actor {
-            Actor::Staff { person, session_version, .. } => {
-                self.staff(organization, *person, *session_version).await?
-            }
+            Actor::Staff { person, session_version, .. } => self.staff(organization, *person, *session_version).await?,
             Actor::Guest { share, guest, .. } => {
                 self.guest(organization, *share, *guest).await?.map(|(principal, _)| principal)
             }

@@ -102,8 +102,7 @@ impl Commands {
 
 /// How a session ends whose holder, as it now stands, does not admit it any more.
 pub(in crate::commands) fn ending(principal: &Principal, state: Option<&HolderState>) -> CloseCode {
-    let is_logged_out =
-        |state: &HolderState| !state.ended && state.session_version != principal.session_version();
+    let is_logged_out = |state: &HolderState| !state.ended && state.session_version != principal.session_version();
     match principal.kind() {
         WhoKind::Guest => CloseCode::LinkEnded,
         // The person is still allowed in, with a fresh log-in.

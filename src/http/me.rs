@@ -12,7 +12,9 @@ use crate::http::envelope::{Problem, Success};
 use crate::http::extract::Caller;
 
 pub(super) async fn get(State(api): State<Arc<Api>>, Caller(principal): Caller) -> Result<Success<Value>, Problem> {
-    let Actor::Staff { person, role, permissions, .. } = &principal.actor else { return Err(Failure::forbidden().into()) };
+    let Actor::Staff { person, role, permissions, .. } = &principal.actor else {
+        return Err(Failure::forbidden().into());
+    };
     let profile = api.commands.profile(&principal).await?;
     let organization = &principal.organization;
     Ok(Success::ok(json!({
