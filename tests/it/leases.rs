@@ -95,10 +95,7 @@ async fn entries_are_withheld_while_rights_cannot_be_confirmed_and_nothing_is_mi
 
     // The one query of the leases cannot be answered; a service's writes can.
     let mut database = app.database.admin().await;
-    sqlx::raw_sql("begin; lock table persons in access exclusive mode")
-        .execute(&mut database)
-        .await
-        .expect("a lock");
+    sqlx::raw_sql("begin; lock table persons in access exclusive mode").execute(&mut database).await.expect("a lock");
     let began = Instant::now();
     assert_eq!(socket.push("paused").await["conversation"], json!(conversation));
     assert!(began.elapsed() >= Duration::from_secs(6), "not for a short trouble: {:?}", began.elapsed());
