@@ -19,6 +19,7 @@ mod links;
 mod live;
 mod live_attacks;
 mod matrix;
+mod private_redis;
 mod process;
 mod room;
 mod shares;
