@@ -26,7 +26,7 @@ use crate::telemetry;
 use crate::ws::front_desk::FrontDesk;
 use crate::ws::{Gate, WsConfig, upgrade};
 
-/// How long the services behind the sockets may take to finish what was begun.
+/// How long the services behind the sockets may take to finish what was begun; with the drain, half a minute by default.
 const SERVICES_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Everything a server is told.
@@ -107,8 +107,7 @@ impl App {
         let commands = Arc::new(Commands::new(store.clone(), log, reader, Arc::clone(&hub), Arc::clone(&auth)));
         spawn_upkeep(&services, &services_stop, &hub, &commands);
 
-        let stopping =
-            Stopping { drain: CancellationToken::new(), abort: CancellationToken::new(), tracker: TaskTracker::new() };
+        let stopping = Stopping::default();
         let desk = Arc::new(FrontDesk::new(Arc::clone(&auth), Arc::clone(&commands)));
         let tokens = (stopping.drain.clone(), stopping.abort.clone());
         let gate = Arc::new(Gate::new(config.ws, Arc::clone(&hub), desk, stopping.tracker.clone(), tokens));
@@ -118,7 +117,7 @@ impl App {
             .route("/api/v1/ws", axum::routing::get(upgrade::upgrade).with_state(gate))
             .layer(axum::middleware::map_request(tell_address));
         let router = routes::router(&api, sockets);
-        stopping.tracker.spawn(listener::serve(listener, router, config.listener, stopping.clone()));
+        services.spawn(listener::serve(listener, router, config.listener, stopping.clone()));
         let drain = config.drain;
         Ok(Self { address, auth, commands, hub, api, stopping, services, services_stop, store, drain })
     }
@@ -148,7 +147,7 @@ impl App {
         &self.store
     }
 
-    /// Stops in order: not ready, nobody new, everybody asked to come back later, what was begun finished, connections closed.
+    /// Stops in order: not ready, no new sockets, everybody asked to come back later, what was begun finished, connections closed.
     pub async fn shutdown(self) {
         self.api.drain();
         self.stopping.stop(self.drain).await;
@@ -156,10 +155,13 @@ impl App {
         self.services_stop.cancel();
         drop((self.commands, self.api));
         self.services.close();
-        if tokio::time::timeout(SERVICES_PATIENCE, self.services.wait()).await.is_err() {
+        let ended = async {
+            self.services.wait().await;
+            self.store.close().await;
+        };
+        if tokio::time::timeout(SERVICES_PATIENCE, ended).await.is_err() {
             tracing::warn!("services did not finish in time");
         }
-        self.store.close().await;
     }
 }
 
@@ -192,4 +194,19 @@ async fn tell_address(mut request: axum::extract::Request) -> axum::extract::Req
         request.extensions_mut().insert(upgrade::ClientAddress(address.0));
     }
     request
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::operation::Operation;
+
+    #[test]
+    fn a_stop_takes_half_a_minute_at_worst() {
+        assert!(Operation::default().drain + SERVICES_PATIENCE <= Duration::from_secs(30));
+        assert!(
+            WsConfig::default().drain_spread < Operation::default().drain,
+            "who comes back early meets other nodes"
+        );
+    }
 }

@@ -108,7 +108,12 @@ impl ServeSettings {
                 durability: RequireDurability::Yes,
                 limits,
             },
-            ws: WsConfig { allowed_origins: edge.allowed_origins, limits, ..WsConfig::default() },
+            ws: WsConfig {
+                allowed_origins: edge.allowed_origins,
+                limits,
+                upgrades_per_second: operation.upgrades_per_second,
+                ..WsConfig::default()
+            },
             hub: HubConfig::default(),
             listener: ListenerConfig::default(),
             drain: operation.drain,

@@ -1,7 +1,8 @@
 //! The listener: accepts connections and serves HTTP/1 on them, with every limit on a request's head in force.
 //!
 //! It knows no route: whatever service it is given decides. A connection that is upgraded leaves its care (its place under
-//! the cap goes along, in the request's extensions). TLS is the business of the proxy in front.
+//! the cap goes along, in the request's extensions). A node that is asked to stop goes on answering until nobody is left, so
+//! that nobody meets a closed door before balancers have noticed. TLS is the business of the proxy in front.
 
 use std::convert::Infallible;
 use std::io;
@@ -12,6 +13,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
+use axum::http::header::CONNECTION;
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use hyper::Request;
 use hyper::body::Incoming;
@@ -20,7 +23,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
@@ -55,31 +58,45 @@ impl Default for ListenerConfig {
     }
 }
 
-/// How a listener is asked to stop, and where its connections run.
-#[derive(Clone, Debug)]
+/// What is left of a stop for answers that are being written when the listener closes.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// How a node's edge is asked to stop, and what it waits for.
+#[derive(Clone, Debug, Default)]
 pub struct Stopping {
-    /// Nothing new is accepted; requests under way are answered.
+    /// Everybody is asked to leave. Whoever still comes is answered, and asked to go elsewhere.
     pub drain: CancellationToken,
     /// Whatever is left is cut.
     pub abort: CancellationToken,
-    /// Every connection runs on it.
+    /// Sockets, and requests until they are answered: what a stop waits for.
     pub tracker: TaskTracker,
+    /// Nothing is accepted any more, and idle connections are closed.
+    close: CancellationToken,
+    /// Every connection that is no socket, idle ones too.
+    connections: TaskTracker,
 }
 
 impl Stopping {
-    /// Stops: everybody is asked to leave, and who has not left after `patience` is cut.
+    /// Stops: everybody is asked to leave; the listener closes when all have, and who has not left after `patience` is cut.
     pub async fn stop(&self, patience: Duration) {
+        let (now, last_words) = (Instant::now(), LAST_WORDS.min(patience));
         self.drain.cancel();
         self.tracker.close();
-        if timeout(patience, self.tracker.wait()).await.is_err() {
-            tracing::warn!(connections = self.tracker.len(), "not everybody left in time; the rest is cut");
+        if timeout_at(now + (patience - last_words), self.tracker.wait()).await.is_err() {
+            tracing::warn!(left = self.tracker.len(), "not everybody has left in time");
+        }
+        self.close.cancel();
+        self.connections.close();
+        let everybody = async { tokio::join!(self.tracker.wait(), self.connections.wait()) };
+        if timeout_at(Instant::now() + last_words, everybody).await.is_err() {
+            tracing::warn!(sockets = self.tracker.len(), connections = self.connections.len(), "the rest is cut");
         }
         self.abort.cancel();
-        self.tracker.wait().await;
+        tokio::join!(self.tracker.wait(), self.connections.wait());
     }
 }
 
-/// Accepts connections until it is asked to drain.
+/// Accepts connections until nobody is left of those who were asked to leave.
 pub async fn serve(listener: TcpListener, router: Router, config: ListenerConfig, stopping: Stopping) {
     let places = Arc::new(Semaphore::new(config.connections_max));
     let http = builder(&config);
@@ -87,7 +104,7 @@ pub async fn serve(listener: TcpListener, router: Router, config: ListenerConfig
         // Both branches are cancel-safe.
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = stopping.drain.cancelled() => return,
+            () = stopping.close.cancelled() => return,
         };
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
@@ -103,8 +120,8 @@ pub async fn serve(listener: TcpListener, router: Router, config: ListenerConfig
         };
         // A small answer must not wait for the acknowledgement of the one before.
         let _ = stream.set_nodelay(true);
-        let visitor = Visitor { peer, router: router.clone(), place: Arc::new(place) };
-        stopping.tracker.spawn(attend(http.clone(), stream, visitor, stopping.clone()));
+        let visitor = Visitor { peer, router: router.clone(), place: Arc::new(place), stopping: stopping.clone() };
+        stopping.connections.spawn(attend(http.clone(), stream, visitor));
     }
 }
 
@@ -114,28 +131,35 @@ struct Visitor {
     peer: SocketAddr,
     router: Router,
     place: Arc<OwnedSemaphorePermit>,
+    stopping: Stopping,
 }
 
 impl Visitor {
     async fn answer(self, mut request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
         request.extensions_mut().insert(ConnectInfo(self.peer));
         request.extensions_mut().insert(self.place);
-        self.router.oneshot(request).await
+        let _under_way = self.stopping.tracker.token();
+        let mut response = self.router.oneshot(request).await?;
+        if self.stopping.drain.is_cancelled() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        Ok(response)
     }
 }
 
-async fn attend(http: http1::Builder, stream: TcpStream, visitor: Visitor, stopping: Stopping) {
+async fn attend(http: http1::Builder, stream: TcpStream, visitor: Visitor) {
+    let stopping = visitor.stopping.clone();
     let service = service_fn(move |request| visitor.clone().answer(request));
     let connection = http.serve_connection(TokioIo::new(stream), service).with_upgrades();
     tokio::pin!(connection);
-    let mut is_draining = false;
+    let mut is_closing = false;
     loop {
         // Every branch is cancel-safe: the connection goes on where it was.
         tokio::select! {
             // What a peer does wrong is its own affair; there is nobody to tell.
             _ = connection.as_mut() => return,
-            () = stopping.drain.cancelled(), if !is_draining => {
-                is_draining = true;
+            () = stopping.close.cancelled(), if !is_closing => {
+                is_closing = true;
                 connection.as_mut().graceful_shutdown();
             }
             () = stopping.abort.cancelled() => return,

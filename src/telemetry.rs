@@ -81,6 +81,7 @@ pub fn start_metrics() -> Result<PrometheusHandle, TelemetryError> {
     metrics::describe_counter!("parlour_entries_committed_total", "Entries committed and handed to the hub.");
     metrics::describe_counter!("parlour_appends_total", "Calls of the append function, by outcome.");
     metrics::describe_histogram!("parlour_append_seconds", "Time of one call of the append function, commit included.");
+    metrics::describe_counter!("parlour_upgrades_put_off_total", "Sockets not taken on because too many came at once.");
     metrics::describe_counter!("parlour_gap_filled_total", "Entries that rooms had to read from the log.");
     metrics::describe_gauge!(
         "parlour_entries_withheld",

@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use crate::bus::Channel;
 use crate::bus::ear::Said;
-use crate::bus::message::{Beacon, Message, Moved, Presence, Sign};
+use crate::bus::message::{Announced, Beacon, Message, Moved, Presence, Sign};
 use crate::domain::node::NodeId;
 use crate::domain::principal::HolderKey;
 use crate::domain::room::{Committed, Head, RoomKey};
@@ -141,7 +141,7 @@ struct WireEntry {
 }
 
 #[derive(Serialize, Deserialize)]
-struct WireMoved(Uuid, Uuid, Option<(i64, i64, i64)>, u64);
+struct WireMoved(Uuid, Uuid, Option<(i64, i64, i64)>, Option<Announced>);
 
 impl From<&Message> for Body {
     fn from(message: &Message) -> Self {
@@ -243,7 +243,10 @@ mod tests {
         there_and_back(conversation, Message::Entries(vec![committed(room, 3, None), committed(room, 4, Some(2))]));
         let key = HolderKey { kind: WhoKind::Service, organization: room.organization, id: Uuid::now_v7() };
         there_and_back(organization, Message::Rights(vec![key]));
-        let moved = vec![Moved { room, head, presence: 0 }, Moved { room, head: None, presence: 7 }];
+        let moved = vec![
+            Moved { room, head, presence: None },
+            Moved { room, head: None, presence: Some(Announced { number: 7, holds: true }) },
+        ];
         there_and_back(Channel::Nodes, Message::Beacon(Beacon { number: 9, moved }));
         there_and_back(Channel::Nodes, Message::Farewell);
         there_and_back(organization, Message::Rows(vec![room.conversation]));

@@ -65,8 +65,17 @@ pub struct Moved {
     pub room: RoomKey,
     /// Where its log stands, as far as the node knows; none when it has not appended to it.
     pub head: Option<Head>,
-    /// The number of the node's last announcement of presence there; 0 when it holds nobody.
-    pub presence: u64,
+    /// The node's last announcement of presence there, in short; none when it made none.
+    pub presence: Option<Announced>,
+}
+
+/// An announcement of presence, in short.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Announced {
+    /// Its number.
+    pub number: u64,
+    /// Whether the node holds anybody in the room.
+    pub holds: bool,
 }
 
 /// Whom a node holds in conversations of one organization: state, not changes, so that a lost or repeated one does no harm.

@@ -10,16 +10,21 @@ pub mod envelope;
 pub mod interest;
 pub mod memory;
 pub mod message;
+pub mod redis;
 
 use std::fmt;
 use std::sync::Arc;
 
 use parlour_protocol::id::OrganizationId;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::bus::ear::Ear;
 use crate::bus::interest::Subscription;
 use crate::bus::memory::MemoryBus;
 use crate::bus::message::Message;
+use crate::bus::redis::RedisBus;
+use crate::bus::redis::config::{RedisConfig, RedisConfigError};
 use crate::domain::node::NodeId;
 use crate::domain::room::RoomKey;
 
@@ -89,4 +94,31 @@ pub trait Bus: Send + Sync + 'static {
 
     /// How it is doing.
     fn health(&self) -> Health;
+}
+
+/// Which bus a node is on.
+#[derive(Clone, Debug, Default)]
+pub enum BusConfig {
+    /// None: the node has no peers.
+    #[default]
+    Memory,
+    /// Redis.
+    Redis(RedisConfig),
+}
+
+impl BusConfig {
+    /// Starts the bus; it ends with `stop`.
+    ///
+    /// # Errors
+    /// When the configuration cannot be that of any Redis. Whether Redis is there makes no difference.
+    pub fn start(&self, tasks: &TaskTracker, stop: &CancellationToken) -> Result<Line, RedisConfigError> {
+        match self {
+            Self::Memory => Ok(Line::alone()),
+            Self::Redis(config) => {
+                let node = NodeId::generate();
+                let (bus, ear) = RedisBus::start(config, node, tasks, stop)?;
+                Ok(Line { node, bus: Arc::new(bus), ear })
+            }
+        }
+    }
 }

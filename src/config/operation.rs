@@ -1,21 +1,29 @@
-//! How the server is run: draining, refresh tokens, limits, log format.
+//! How the server is run: draining, storms, refresh tokens, limits, log format.
 //!
 //! Nothing here is secret and everything has a default.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
 use crate::config::problem::{Problems, Setting, given};
 use crate::domain::limits::LimitsProfile;
+use crate::ws::UPGRADES_PER_SECOND;
 
 const DRAIN_SECONDS: u64 = 25;
 const REFRESH_DAYS: u64 = 30;
+const UPGRADES_MAX: u32 = 1_000_000;
 
 const DRAIN: Setting = Setting {
     name: "DRAIN_SECONDS",
     what: "how long open sockets and requests may take to end at a stop, 0 to 600 seconds",
     example: "25",
+};
+const UPGRADES: Setting = Setting {
+    name: "UPGRADES_PER_SECOND",
+    what: "how many sockets this node takes on in a second, 1 to 1000000; who comes beyond it is asked to come back",
+    example: "2000",
 };
 const REFRESH_LIFE: Setting = Setting {
     name: "REFRESH_TOKEN_DAYS",
@@ -36,6 +44,9 @@ pub struct OperationSettings {
     /// How long open sockets and requests may take to end at a stop [default: 25].
     #[arg(long, env = DRAIN.name, value_name = "SECONDS")]
     drain_seconds: Option<String>,
+    /// How many sockets this node takes on in a second; others are asked to come back [default: 2000].
+    #[arg(long, env = UPGRADES.name, value_name = "NUMBER")]
+    upgrades_per_second: Option<String>,
     /// After how many days without use somebody must log in again [default: 30].
     #[arg(long, env = REFRESH_LIFE.name, value_name = "DAYS")]
     refresh_token_days: Option<String>,
@@ -66,6 +77,8 @@ pub struct LogSettings {
 pub struct Operation {
     /// How long a stop may take.
     pub drain: Duration,
+    /// Sockets taken on in a second.
+    pub upgrades_per_second: NonZeroU32,
     /// Life of a refresh token that is not used.
     pub refresh_life: Duration,
     /// Whether limits against abuse hold.
@@ -82,6 +95,11 @@ impl OperationSettings {
             }
         };
         let drain = problems.read_or(DRAIN, self.drain_seconds.as_deref(), DRAIN_SECONDS, between(0, 600));
+        let upgrades = self.upgrades_per_second.as_deref();
+        let upgrades = problems.read_or(UPGRADES, upgrades, UPGRADES_PER_SECOND, |text| {
+            let number = text.parse().ok().filter(|number: &NonZeroU32| number.get() <= UPGRADES_MAX);
+            number.ok_or_else(|| format!("is no number from 1 to {UPGRADES_MAX}"))
+        });
         let days = problems.read_or(REFRESH_LIFE, self.refresh_token_days.as_deref(), REFRESH_DAYS, between(1, 365));
         let limits = match given(self.limits_profile.as_deref()) {
             None | Some("standard") => LimitsProfile::Standard,
@@ -91,7 +109,12 @@ impl OperationSettings {
                 LimitsProfile::Standard
             }
         };
-        Operation { drain: Duration::from_secs(drain), refresh_life: refresh_life(days), limits }
+        Operation {
+            drain: Duration::from_secs(drain),
+            upgrades_per_second: upgrades,
+            refresh_life: refresh_life(days),
+            limits,
+        }
     }
 }
 
@@ -99,6 +122,7 @@ impl Default for Operation {
     fn default() -> Self {
         Self {
             drain: Duration::from_secs(DRAIN_SECONDS),
+            upgrades_per_second: UPGRADES_PER_SECOND,
             refresh_life: refresh_life(REFRESH_DAYS),
             limits: LimitsProfile::Standard,
         }

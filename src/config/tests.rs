@@ -81,6 +81,7 @@ fn all_that_is_wrong_is_told_at_once_and_no_value_of_a_secret() {
         "--share-pepper-id=0",
         "--share-peppers-older=sesame",
         "--drain-seconds=-1",
+        "--upgrades-per-second=0",
         "--refresh-token-days=many",
         "--limits-profile=loose",
     ])
@@ -103,6 +104,7 @@ fn all_that_is_wrong_is_told_at_once_and_no_value_of_a_secret() {
         "SHARE_PEPPER_ID",
         "TOKEN_KEY",
         "TRUSTED_PROXIES",
+        "UPGRADES_PER_SECOND",
     ];
     assert_eq!(found, expected);
     assert!(!problems.to_string().contains("sesame") && !problems.to_string().contains("c2VzYW1l"));

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::bus::ear::Said;
-use crate::bus::message::{Beacon, Held, Message, Moved, Presence as Announcement, Sign};
+use crate::bus::message::{Announced, Beacon, Held, Message, Moved, Presence as Announcement, Sign};
 use crate::bus::{Channel, Health};
 use crate::domain::node::NodeId;
 use crate::domain::principal::HolderKey;
@@ -128,10 +128,18 @@ impl Hub {
     }
 
     fn compare_presence(&self, by: NodeId, moved: &Moved) {
-        let known = self.presence.number(by, moved.room);
-        let is_behind = moved.presence > known || (moved.presence == 0 && known > 0);
-        if is_behind && self.tenants.has(moved.room.organization) {
-            self.ask_soon(moved.room.organization);
+        let RoomKey { organization, conversation } = moved.room;
+        let missed = moved.presence.filter(|last| last.number > self.presence.number(by, moved.room));
+        match missed {
+            Some(last) if self.tenants.has(organization) => {
+                if last.holds {
+                    self.ask_soon(organization);
+                } else {
+                    let nobody = Held { conversation, number: last.number, people: Vec::new() };
+                    self.tell_all(self.presence.announced(by, organization, nobody));
+                }
+            }
+            Some(_) | None => {}
         }
     }
 
@@ -227,7 +235,8 @@ impl Hub {
                     .map(|conversation| {
                         let room = RoomKey { organization, conversation: *conversation };
                         let held = self.presence.announce(room);
-                        self.moves.presence(room, if held.people.is_empty() { 0 } else { held.number }, now);
+                        let announced = Announced { number: held.number, holds: !held.people.is_empty() };
+                        self.moves.presence(room, announced, now);
                         held
                     })
                     .collect();

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::bus::message::{Beacon, Moved};
+use crate::bus::message::{Announced, Beacon, Moved};
 use crate::domain::room::{Head, RoomKey};
 use crate::hub::locked;
 
@@ -42,7 +42,7 @@ struct Books {
 #[derive(Debug)]
 struct Move {
     head: Option<Head>,
-    presence: u64,
+    presence: Option<Announced>,
     told: u32,
     due_at: Instant,
 }
@@ -59,11 +59,11 @@ impl Moves {
         });
     }
 
-    /// Whom this node holds in a room was announced with this number; 0: nobody any more.
-    pub fn presence(&self, room: RoomKey, number: u64, now: Instant) {
+    /// Whom this node holds in a room was announced.
+    pub fn presence(&self, room: RoomKey, announced: Announced, now: Instant) {
         locked(&self.books).moved(room, now, |moved| {
-            let is_news = moved.presence != number;
-            moved.presence = number;
+            let is_news = moved.presence != Some(announced);
+            moved.presence = Some(announced);
             is_news
         });
     }
@@ -89,7 +89,7 @@ impl Books {
         if self.rooms.len() >= ROOMS_MAX && !self.rooms.contains_key(&room) {
             self.forget_one();
         }
-        let entry = self.rooms.entry(room).or_insert(Move { head: None, presence: 0, told: 0, due_at: now });
+        let entry = self.rooms.entry(room).or_insert(Move { head: None, presence: None, told: 0, due_at: now });
         if act(entry) {
             self.due.remove(&(entry.due_at, room));
             (entry.told, entry.due_at) = (0, now);
@@ -151,9 +151,10 @@ mod tests {
         let (moves, room, now) = (Moves::default(), room_key(), Instant::now());
         moves.head(room, head(3), now);
         moves.head(room, head(2), now);
-        moves.presence(room, 8, now);
+        let presence = Announced { number: 8, holds: true };
+        moves.presence(room, presence, now);
         let beacons = moves.beacons(now);
-        assert_eq!(beacons[0].moved, [Moved { room, head: Some(head(3)), presence: 8 }]);
+        assert_eq!(beacons[0].moved, [Moved { room, head: Some(head(3)), presence: Some(presence) }]);
         moves.head(room, head(3), now);
         assert_eq!(rooms(&moves.beacons(now)), 0, "no news");
     }

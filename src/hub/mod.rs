@@ -16,6 +16,8 @@ pub(crate) mod fixture;
 pub mod frame;
 pub mod inbox;
 pub mod member;
+#[cfg(test)]
+mod nodes;
 pub mod outbox;
 pub mod pause;
 pub mod peers;

@@ -69,3 +69,7 @@ impl Hub {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "pause_tests.rs"]
+mod tests;

@@ -16,16 +16,19 @@ pub mod throttle;
 pub mod upgrade;
 mod wire;
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use uuid::Uuid;
 
 use crate::domain::limits::LimitsProfile;
 use crate::hub::Hub;
 use crate::ws::desk::Desk;
-use crate::ws::throttle::Waiting;
+use crate::ws::throttle::{Admission, Waiting};
 
 /// What the socket edge can be told.
 #[derive(Clone, Debug)]
@@ -38,7 +41,12 @@ pub struct WsConfig {
     pub drain_spread: Duration,
     /// How long a socket may take no byte of what waits for it.
     pub stall_max: Duration,
+    /// Sockets taken on in a second; who comes beyond it is asked to come back in a moment.
+    pub upgrades_per_second: NonZeroU32,
 }
+
+/// See [`WsConfig::upgrades_per_second`]: eight thousand clients of a node that was lost are back within five seconds.
+pub const UPGRADES_PER_SECOND: NonZeroU32 = NonZeroU32::new(2_000).expect("2,000 is not 0");
 
 impl Default for WsConfig {
     fn default() -> Self {
@@ -47,6 +55,7 @@ impl Default for WsConfig {
             limits: LimitsProfile::Standard,
             drain_spread: Duration::from_secs(20),
             stall_max: Duration::from_secs(30),
+            upgrades_per_second: UPGRADES_PER_SECOND,
         }
     }
 }
@@ -57,6 +66,7 @@ pub struct Gate {
     hub: Arc<Hub>,
     desk: Arc<dyn Desk>,
     waiting: Arc<Waiting>,
+    admission: Admission,
     /// Sockets are asked to leave.
     drain: CancellationToken,
     /// Sockets are cut.
@@ -74,6 +84,13 @@ impl Gate {
         (drain, abort): (CancellationToken, CancellationToken),
     ) -> Self {
         let waiting = Arc::new(Waiting::new(config.limits));
-        Self { config, hub, desk, waiting, drain, abort, tracker }
+        let admission = Admission::new(config.upgrades_per_second, Instant::now());
+        Self { config, hub, desk, waiting, admission, drain, abort, tracker }
     }
+}
+
+/// A time of one's own within a span, in milliseconds, so that not everybody comes at once.
+fn own_moment(span: Duration) -> u64 {
+    // These ids end in random bits.
+    Uuid::now_v7().as_u64_pair().1 % handshake::millis(span).max(1)
 }

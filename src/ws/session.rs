@@ -24,12 +24,12 @@ use crate::hub::frame::{Opcode, frame};
 use crate::hub::outbox::{Phase, REPLIES_BYTES_MAX};
 use crate::hub::session::Session;
 use crate::hub::{Hub, locked};
-use crate::ws::Gate;
 use crate::ws::dispatch::Caller;
 use crate::ws::handshake::{Greeted, greet, millis};
 use crate::ws::pipeline::{Job, Pipeline};
 use crate::ws::throttle::{Pace, Place, Throttle};
 use crate::ws::wire::{Event, Wire};
+use crate::ws::{Gate, own_moment};
 
 /// How long what was begun may take to be answered when the node drains.
 const DRAIN_ANSWERS: Duration = Duration::from_secs(5);
@@ -115,10 +115,7 @@ async fn drain(gate: &Gate, wire: &mut Wire, session: &Arc<Session>, pipeline: &
             _ = wire.next(false, until) => {}
         }
     }
-    let spread_ms = millis(gate.config.drain_spread).max(1);
-    // Session ids end in random bits.
-    let retry_after_ms = session.id().0.as_u64_pair().1 % spread_ms;
-    session.push(&Push::Advice { retry_after_ms });
+    session.push(&Push::Advice { retry_after_ms: own_moment(gate.config.drain_spread) });
     session.close(CloseCode::Restart);
 }
 

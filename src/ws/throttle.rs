@@ -1,6 +1,8 @@
-//! How fast and how many: the rate of one socket's commands, and how many sockets may wait unauthenticated.
+//! How fast and how many: the rate of one socket's commands, how many sockets may wait unauthenticated, and how many a node
+//! takes on in a second.
 //!
-//! These are the abuse limits: a rig or benchmark lifts them with [`LimitsProfile::Test`]. The limits of single messages are
+//! All but the last are abuse limits: a rig or benchmark lifts them with [`LimitsProfile::Test`]. [`Admission`] spares the
+//! database a storm and is set by the operator. The limits of single messages are
 //! not abuse limits and always hold.
 
 use std::collections::HashMap;
@@ -78,6 +80,31 @@ impl Throttle {
     }
 }
 
+/// How many sockets a node takes on: so many at once, and in each second from then on.
+pub struct Admission {
+    interval: Duration,
+    /// When a whole second's places are free again.
+    all_free_at: Mutex<Instant>,
+}
+
+impl Admission {
+    /// Nobody has come yet.
+    pub fn new(per_second: NonZeroU32, now: Instant) -> Self {
+        Self { interval: Duration::from_secs(1) / per_second.get(), all_free_at: Mutex::new(now) }
+    }
+
+    /// Takes one more on; false when that would be too fast.
+    pub fn take(&self, now: Instant) -> bool {
+        let mut all_free_at = locked(&self.all_free_at);
+        let after = (*all_free_at).max(now) + self.interval;
+        let is_fine = after <= now + Duration::from_secs(1);
+        if is_fine {
+            *all_free_at = after;
+        }
+        is_fine
+    }
+}
+
 /// The sockets that have not authenticated yet.
 pub struct Waiting {
     profile: LimitsProfile,
@@ -149,6 +176,24 @@ mod tests {
         assert!(matches!(throttle.command(now + OVER_WINDOW), Pace::Over { .. }), "a minute later it counts anew");
         let mut lifted = Throttle::new(LimitsProfile::Test);
         assert!((0..1_000).all(|_| lifted.command(now) == Pace::Fine && lifted.control_frame()));
+    }
+
+    #[test]
+    fn so_many_sockets_are_taken_on_in_a_second_and_not_one_more() {
+        for limit in [1, 3, 2_000] {
+            let now = Instant::now();
+            for (tries, expected) in [(limit - 1, limit - 1), (limit, limit), (limit + 1, limit), (limit * 5, limit)] {
+                let admission = Admission::new(NonZeroU32::new(limit).unwrap(), now);
+                let admitted = |now| (0..tries).filter(|_| admission.take(now)).count();
+                assert_eq!(admitted(now), expected as usize, "{tries} tries at {limit}");
+                assert_eq!(admitted(now + Duration::from_secs(1)), expected as usize, "a second later as at first");
+                assert_eq!(admitted(now + Duration::from_secs(9)), expected as usize, "a quiet time saves up nothing");
+            }
+        }
+        let (admission, now) = (Admission::new(NonZeroU32::new(4).unwrap(), Instant::now()), Instant::now());
+        assert_eq!((0..9).filter(|_| admission.take(now)).count(), 4);
+        let quarter = now + Duration::from_millis(250);
+        assert_eq!((admission.take(quarter), admission.take(quarter)), (true, false), "places come back one by one");
     }
 
     #[test]

@@ -20,20 +20,22 @@ use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use parlour_protocol::codec::Codec;
 use parlour_protocol::error::{ErrorBody, ErrorCode};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
 use uuid::Uuid;
 
 use crate::ws::throttle::Place;
-use crate::ws::{Gate, session};
+use crate::ws::{Gate, own_moment, session};
 
 /// Credentials do not belong into a URL, whatever they are called there.
 const SECRET_PARAMETERS: [&str; 3] = ["token", "access_token", "ticket"];
 /// How long the connection may take to become a socket after the handshake's answer.
 const UPGRADE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Who comes too fast, or when there is no place, is asked to come back between one second and this much more later.
+const COME_BACK_SPREAD: Duration = Duration::from_secs(3);
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The address a client is known by where a trusted proxy stands before the node; put into a request's extensions by whoever
@@ -93,12 +95,20 @@ fn admit(gate: &Gate, request: &Request) -> Result<(Response, Codec, Place), Err
         return Err(ErrorBody::new(ErrorCode::Malformed, "no WebSocket handshake: the key is not 16 bytes in base64"));
     }
     let codec = negotiate(request.headers(), response.headers_mut())?;
-    let full =
-        || ErrorBody::new(ErrorCode::Unavailable, "no place left on this node; try again").with("retry_after_ms", 1000);
+    let unavailable = |message: &str, retry_after_ms: u64| {
+        Err(ErrorBody::new(ErrorCode::Unavailable, message).with("retry_after_ms", retry_after_ms))
+    };
     if gate.drain.is_cancelled() {
-        return Err(full());
+        return unavailable("this node is stopping; come back", own_moment(gate.config.drain_spread));
     }
-    let place = gate.waiting.take(address(request)).ok_or_else(full)?;
+    let moment = 1_000 + own_moment(COME_BACK_SPREAD);
+    let Some(place) = gate.waiting.take(address(request)) else {
+        return unavailable("no place left on this node; try again", moment);
+    };
+    if !gate.admission.take(Instant::now()) {
+        metrics::counter!("parlour_upgrades_put_off_total").increment(1);
+        return unavailable("too many clients at once; try again", moment);
+    }
     Ok((response, codec, place))
 }
 
@@ -161,8 +171,8 @@ fn refusal(error: &ErrorBody, request_id: &str) -> Response {
     });
     let status = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = (status, Json(envelope)).into_response();
-    if *retryable {
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    if let Some(wait) = details.get("retry_after_ms").and_then(Value::as_u64) {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.div_ceil(1_000).max(1)));
     }
     response
 }

@@ -14,6 +14,7 @@ mod devdb;
 mod edge;
 mod edge_attacks;
 mod install;
+mod leases;
 mod links;
 mod live;
 mod live_attacks;

@@ -1,6 +1,8 @@
 //! The rules of the wire, byte by byte: what is legal is understood however it is cut, and what is not is answered with the
 //! close code that says so.
 
+use std::collections::HashSet;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use parlour::listener::ListenerConfig;
@@ -282,6 +284,32 @@ async fn a_draining_node_answers_what_was_begun_and_says_when_to_come_back() {
     assert_eq!(silent.closed_with().await, 1012);
     drop((client, silent));
     stopped.await.unwrap();
+}
+
+#[tokio::test]
+async fn who_comes_too_fast_is_asked_to_come_back_at_a_time_of_its_own() {
+    let node = Node::start(WsConfig { upgrades_per_second: NonZeroU32::MIN, ..WsConfig::default() }).await;
+    let first = Client::connect(node.address, None).await;
+    let mut moments = HashSet::new();
+    // A busy machine may take a second over them, so one may be let in between.
+    for _ in 0..12 {
+        let mut client = Client::open(node.address, None).await;
+        client.write(request(node.address, "").as_bytes()).await;
+        let head = client.head().await;
+        if head.starts_with("HTTP/1.1 101 ") {
+            continue;
+        }
+        assert!(head.starts_with("HTTP/1.1 503 "), "{head}");
+        let body: Value = serde_json::from_slice(&client.rest(&head).await).unwrap();
+        let moment = body["error"]["details"]["retry_after_ms"].as_u64().unwrap();
+        assert!((1_000..4_000).contains(&moment), "{body}");
+        assert!(head.to_ascii_lowercase().contains(&format!("retry-after: {}\r\n", moment.div_ceil(1_000))), "{head}");
+        moments.insert(moment);
+    }
+    assert!(moments.len() > 5, "{moments:?}");
+    drop(first);
+    tokio::time::sleep(Duration::from_millis(1_050)).await;
+    Client::connect(node.address, None).await;
 }
 
 #[tokio::test]

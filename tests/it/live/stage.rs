@@ -30,8 +30,6 @@ use parlour_protocol::share::Permission;
 use parlour_protocol::time::Timestamp;
 use time::OffsetDateTime;
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 /// How long the credentials of those who are about to go last.
 const MOMENT: Duration = Duration::from_millis(60);
@@ -244,15 +242,14 @@ impl Node {
         let hub = Arc::new(Hub::new(Arc::clone(&log) as _, Line::alone(), HubConfig::default()));
         let organization = Organization { id: organization, name: "Meridian".to_owned(), active: true, version: 1 };
         let desk = Arc::new(TestDesk { log: Arc::clone(&log), hub: OnceLock::from(Arc::clone(&hub)), organization });
-        let stopping =
-            Stopping { drain: CancellationToken::new(), abort: CancellationToken::new(), tracker: TaskTracker::new() };
+        let stopping = Stopping::default();
         let tokens = (stopping.drain.clone(), stopping.abort.clone());
         let gate = Arc::new(Gate::new(config, Arc::clone(&hub), desk, stopping.tracker.clone(), tokens));
         let router = Router::new().route("/api/v1/ws", get(upgrade)).with_state(gate);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         stopping.tracker.spawn(Arc::clone(&hub).run(stopping.drain.clone()));
-        stopping.tracker.spawn(listener::serve(listener, router, listener_config, stopping.clone()));
+        tokio::spawn(listener::serve(listener, router, listener_config, stopping.clone()));
         Self { address, log, hub, stopping }
     }
 

@@ -46,9 +46,19 @@ impl Server {
 
     /// Sends SIGTERM, waits for the end, and returns everything it logged.
     pub async fn terminate(self) -> String {
+        self.ask_to_stop();
+        self.ended().await
+    }
+
+    /// Sends SIGTERM.
+    pub fn ask_to_stop(&self) {
         let pid = i32::try_from(self.child.id().expect("it runs")).expect("a process id");
         let pid = rustix::process::Pid::from_raw(pid).expect("a process id");
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("the signal");
+    }
+
+    /// Waits for the end, and returns everything it logged.
+    pub async fn ended(self) -> String {
         let output = self.child.wait_with_output().await.expect("the end");
         assert_eq!(output.status.code(), Some(0));
         assert!(output.stdout.is_empty(), "serve prints no result");
