@@ -13,7 +13,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::auth::{Auth, AuthConfig, AuthError};
-use crate::bus::Line;
+use crate::bus::BusConfig;
+use crate::bus::redis::config::RedisConfigError;
 use crate::commands::Commands;
 use crate::http::{self, Api, HttpConfig, routes};
 use crate::hub::{Hub, HubConfig};
@@ -42,6 +43,8 @@ pub struct AppConfig {
     pub http: HttpConfig,
     /// Sockets.
     pub ws: WsConfig,
+    /// Other nodes.
+    pub bus: BusConfig,
     /// Rooms.
     pub hub: HubConfig,
     /// Connections.
@@ -59,6 +62,9 @@ pub enum AppError {
     /// A key or secret.
     #[error(transparent)]
     Auth(#[from] AuthError),
+    /// The address of Redis.
+    #[error("REDIS_URL {0}")]
+    Redis(#[from] RedisConfigError),
     /// The database lacks migrations this version needs.
     #[error("the database is not migrated to this version; run `parlour migrate`")]
     NotMigrated,
@@ -101,7 +107,8 @@ impl App {
         let (services, services_stop) = (TaskTracker::new(), CancellationToken::new());
 
         let reader: Arc<dyn ReadLog> = Arc::new(LogReader::new(store.clone()));
-        let hub = Arc::new(Hub::new(Arc::clone(&reader), Line::alone(), config.hub));
+        let line = config.bus.start(&services, &services_stop)?;
+        let hub = Arc::new(Hub::new(Arc::clone(&reader), line, config.hub));
         let log = Log::start(&store, &hub.commit_hook(), &services);
         let auth = Arc::new(Auth::new(store.clone(), config.auth)?);
         let commands = Arc::new(Commands::new(store.clone(), log, reader, Arc::clone(&hub), Arc::clone(&auth)));

@@ -18,6 +18,7 @@ use clap::Args;
 use crate::app::AppConfig;
 use crate::auth::AuthConfig;
 use crate::auth::passwords::Work;
+use crate::bus::BusConfig;
 use crate::config::database::DatabaseSettings;
 use crate::config::edge::EdgeSettings;
 use crate::config::operation::{LIMITS_PROFILE, OperationSettings};
@@ -114,6 +115,7 @@ impl ServeSettings {
                 upgrades_per_second: operation.upgrades_per_second,
                 ..WsConfig::default()
             },
+            bus: BusConfig::Memory,
             hub: HubConfig::default(),
             listener: ListenerConfig::default(),
             drain: operation.drain,

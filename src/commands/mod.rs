@@ -52,6 +52,11 @@ impl Commands {
         Self { store, log, reader, hub, auth, facts: DashMap::new(), sweep_soon: Notify::new() }
     }
 
+    /// Whether this node and its peers can neither tell each other anything nor be heard.
+    pub fn is_cut_off(&self) -> bool {
+        self.hub.is_cut_off()
+    }
+
     /// What rights in a conversation are decided on, fresh from the database.
     ///
     /// # Errors

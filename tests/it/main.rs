@@ -6,6 +6,9 @@
 mod admission;
 mod append;
 mod append_attacks;
+mod bus;
+mod bus_faults;
+mod bus_speed;
 mod catalogue;
 mod command_line;
 mod committers;

@@ -171,7 +171,9 @@ fn weight(message: &Message) -> usize {
         Message::Rights(holders) => FRAME_BYTES + 64 * holders.len(),
         Message::Beacon(beacon) => FRAME_BYTES + 64 * beacon.moved.len(),
         Message::Rows(conversations) => FRAME_BYTES + 40 * conversations.len(),
-        Message::Presence(presence) => FRAME_BYTES + presence.rooms.iter().map(|held| 64 + 128 * held.people.len()).sum::<usize>(),
+        Message::Presence(presence) => {
+            FRAME_BYTES + presence.rooms.iter().map(|held| 64 + 128 * held.people.len()).sum::<usize>()
+        }
         Message::Farewell => FRAME_BYTES,
         Message::Sign(_) => 4 * FRAME_BYTES,
     }
@@ -263,7 +265,8 @@ mod tests {
         let node = crate::domain::node::NodeId::generate();
         let channel = Channel::Conversation(room_key());
         let who = Who { kind: WhoKind::Guest, id: "g".repeat(36), name: "Maria Unterwegs".into() };
-        let held = crate::bus::message::Held { conversation: room_key().conversation, number: 1, people: vec![who; 50] };
+        let held =
+            crate::bus::message::Held { conversation: room_key().conversation, number: 1, people: vec![who; 50] };
         let presence = crate::bus::message::Presence { asks: false, complete: None, rooms: vec![held] };
         for message in [entry(1), typing(1), Message::Farewell, Message::Presence(presence)] {
             let bytes = crate::bus::envelope::encode(node, channel, &message).len();

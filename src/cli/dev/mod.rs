@@ -24,6 +24,7 @@ use crate::app::{App, AppConfig};
 use crate::auth::AuthConfig;
 use crate::auth::passwords::Work;
 use crate::auth::tokens::TokenConfig;
+use crate::bus::BusConfig;
 use crate::cli::dev::place::Place;
 use crate::cli::dev::state::DevState;
 use crate::cli::dev::welcome::{Node, Welcome};
@@ -215,6 +216,7 @@ fn app_config(args: &DevArgs, state: &DevState, place: &Place, database_url: Str
             limits,
         },
         ws: WsConfig { allowed_origins: place.origins(), limits, drain_spread: DRAIN, ..WsConfig::default() },
+        bus: BusConfig::Memory,
         hub: HubConfig::default(),
         listener: ListenerConfig::default(),
         drain: DRAIN,

@@ -3,12 +3,16 @@
 pub mod actors;
 pub mod api;
 pub mod app;
+pub mod bus_node;
 pub mod database;
 pub mod follower;
+pub mod party;
 pub mod people;
 pub mod proxy;
+pub mod redis;
 pub mod seed;
 pub mod seeder;
 pub mod server;
 pub mod socket;
+pub mod tunnel;
 pub mod until;
