@@ -5,6 +5,7 @@ pub mod api;
 pub mod app;
 pub mod database;
 pub mod follower;
+pub mod meter;
 pub mod people;
 pub mod proxy;
 pub mod seed;
