@@ -28,6 +28,7 @@ mod process;
 mod room;
 mod shares;
 mod stopping;
+mod storms;
 mod support;
 mod traffic;
 mod walls;

@@ -75,6 +75,7 @@ async fn whatever_becomes_of_redis_five_thousand_messages_on_three_nodes_are_giv
     }
     check(&amira, conversation, talking.await.expect("no client failed"), 5_000).await;
     all_are(&nodes, false).await;
+    nodes.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -93,6 +94,7 @@ async fn without_any_redis_two_nodes_lose_and_repeat_nothing_and_say_that_they_a
     assert!(metrics.contains("parlour_bus_up 0"), "{metrics}");
     nodes.redis.start_again().await;
     all_are(&nodes, false).await;
+    nodes.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -109,6 +111,7 @@ async fn a_killed_node_takes_its_sockets_along_and_nothing_else() {
     nodes.kill(1);
     some_traffic(&sent, &talking).await;
     check(&amira, conversation, talking.await.expect("no client failed"), 1_200).await;
+    nodes.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -129,6 +132,7 @@ async fn restarting_three_nodes_one_after_the_other_is_no_error_to_anybody() {
     let resumes: u32 = followers.iter().map(|follower| follower.resumes).sum();
     println!("rolling restart of 3 nodes: 3,000 messages, {resumes} resumes, 0 errors after retry");
     check(&amira, conversation, followers, 3_000).await;
+    nodes.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -174,6 +178,7 @@ async fn everybody_at_a_killed_node_leaves_exactly_once_within_fifteen_seconds()
     .await;
     assert!(!left.contains_key(&next["who"]["id"].to_string()), "a second leave: {next}");
     assert!(left.values().all(|count| *count == 1), "{left:?}");
+    nodes.stop().await;
 }
 
 /// Revokes one link after the other at the first node; how long each guest, at the second one, stays.
@@ -210,6 +215,7 @@ async fn a_link_revoked_at_one_node_ends_at_the_other_with_redis_and_without() {
     let without = revoke_all(&amira, &nodes, 6).await;
     assert!(without.iter().all(|time| *time <= Duration::from_secs(5)), "{without:?}");
     println!("revoke → closed at the other node, without Redis: {}", spread(without));
+    nodes.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -219,11 +225,12 @@ async fn a_silently_lost_last_message_is_found_in_time() {
     }
     let redis = Redis::start().await;
     let tunnel = Tunnel::to(redis.port()).await;
-    let urls = [tunnel.port(), redis.port()].map(|port| format!("redis://127.0.0.1:{port}"));
-    let nodes = Nodes::start_through(crate::support::database::Database::fresh().await, redis, &urls).await;
+    let ports = [tunnel.port(), redis.port()];
+    let nodes = Nodes::start_through(redis, &ports).await;
     let amira = nodes.people().tenancy("lagon").await.admin;
     let conversation = amira.conversation("Quiet").await;
-    let (speaker, listener) = (amira.attached(conversation).await, at(&amira, nodes.at(1)).attached(conversation).await);
+    let (speaker, listener) =
+        (amira.attached(conversation).await, at(&amira, nodes.at(1)).attached(conversation).await);
     let mut times = Vec::new();
     let one = async |text: &str| {
         speaker.say(conversation, text).await.ok();
@@ -238,8 +245,13 @@ async fn a_silently_lost_last_message_is_found_in_time() {
         tunnel.pass();
         until("the bus is back", async || (!is_degraded(nodes.at(0)).await).then_some(())).await;
     }
-    println!("a lost last message, black-holed bus: {} (heard: {:.1} ms)", spread(times.clone()), healthy.as_secs_f64() * 1e3);
+    println!(
+        "a lost last message, black-holed bus: {} (heard: {:.1} ms)",
+        spread(times.clone()),
+        healthy.as_secs_f64() * 1e3
+    );
     assert!(times.iter().all(|time| *time <= Duration::from_secs(5)), "{times:?}");
+    nodes.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -275,6 +287,7 @@ async fn typing_receipts_rows_and_selections_cross_nodes() {
     assert!(!permission["permissions"].to_string().contains("send"), "felt without reconnecting: {permission}");
     let other = nodes.people().tenancy("meridian").await.admin;
     assert_eq!(at(&other, nodes.at(1)).connect(Codec::Json).await.attach(conversation, None).await.code(), "NOT_FOUND");
+    nodes.stop().await;
 }
 
 async fn until_row(socket: &Socket, holds: impl Fn(&Value) -> bool) -> Value {

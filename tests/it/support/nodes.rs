@@ -1,9 +1,11 @@
 //! Several nodes: server processes over one database and one Redis, each reached at an address of its own.
 
+use std::path::PathBuf;
+
 use parlour::devdb::Cluster;
 
 use crate::support::actors::Endpoint;
-use crate::support::database::Database;
+use crate::support::database::{Database, durable_cluster};
 use crate::support::people::People;
 use crate::support::redis::Redis;
 use crate::support::server::Server;
@@ -12,6 +14,8 @@ use crate::support::server::Server;
 pub struct Nodes {
     /// What they share.
     pub database: Database,
+    cluster: Cluster,
+    data_dir: PathBuf,
     /// What they tell each other through.
     pub redis: Redis,
     servers: Vec<Option<Server>>,
@@ -19,31 +23,32 @@ pub struct Nodes {
 }
 
 impl Nodes {
-    /// So many, on a database of the tests' own cluster.
+    /// So many, over a Redis and a database that keeps what it acknowledges.
     pub async fn start(count: usize) -> Self {
-        Self::start_over(Database::fresh().await, count).await
-    }
-
-    /// So many, on a cluster that keeps what it acknowledges.
-    pub async fn start_on(cluster: &Cluster, count: usize) -> Self {
-        Self::start_over(Database::create_on(cluster).await, count).await
-    }
-
-    async fn start_over(database: Database, count: usize) -> Self {
         let redis = Redis::start().await;
-        let url = format!("redis://127.0.0.1:{}", redis.port());
-        Self::start_through(database, redis, &vec![url; count]).await
+        let port = redis.port();
+        Self::start_through(redis, &vec![port; count]).await
     }
 
-    /// One for each address of Redis, which may be that of a tunnel.
-    pub async fn start_through(database: Database, redis: Redis, urls: &[String]) -> Self {
+    /// One for each port at which Redis is reached, which may be that of a tunnel.
+    pub async fn start_through(redis: Redis, ports: &[u16]) -> Self {
+        let (cluster, data_dir) = durable_cluster().await;
+        let database = Database::create_on(&cluster).await;
         let (mut servers, mut endpoints) = (Vec::new(), Vec::new());
-        for url in urls {
-            let server = Server::start_with(&database, &[("REDIS_URL", url)]).await;
+        for port in ports {
+            let url = format!("redis://127.0.0.1:{port}");
+            let server = Server::start_with(&database, &[("REDIS_URL", &url)]).await;
             endpoints.push(server.endpoint());
             servers.push(Some(server));
         }
-        Self { database, redis, servers, endpoints }
+        Self { database, cluster, data_dir, redis, servers, endpoints }
+    }
+
+    /// Ends them all, and takes their data along.
+    pub async fn stop(self) {
+        drop(self.servers);
+        self.cluster.stop().await.expect("a clean stop");
+        std::fs::remove_dir_all(self.data_dir).expect("the directory goes");
     }
 
     /// Where they are reached.
