@@ -22,6 +22,7 @@ mod links;
 mod live;
 mod live_attacks;
 mod matrix;
+mod nodes;
 mod private_redis;
 mod process;
 mod room;

@@ -44,10 +44,10 @@ impl BusNode {
 
     /// On a Redis that may be there or not.
     pub fn on_redis(config: &RedisConfig) -> Self {
-        let (id, tasks, stop) = (NodeId::generate(), TaskTracker::new(), CancellationToken::new());
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let config = BusConfig::Redis(config.clone());
-        let (bus, ear) = config.start(id, &tasks, &stop).expect("a URL that can be read");
-        Self::new(id, bus, ear, stop, tasks)
+        let line = config.start(&tasks, &stop).expect("a URL that can be read");
+        Self::new(line.node, line.bus, line.ear, stop, tasks)
     }
 
     fn new(id: NodeId, bus: Arc<dyn Bus>, ear: Ear, stop: CancellationToken, tasks: TaskTracker) -> Self {
