@@ -128,8 +128,11 @@ impl Follower {
             // The server is away; the connection is refused at once, so give it a moment.
             return tokio::time::sleep(Duration::from_millis(20)).await;
         };
-        if !matches!(socket.hello(&self.actor.token).await, Answer::Ok(_)) {
-            return;
+        match socket.hello(&self.actor.token).await {
+            Answer::Ok(_) => {}
+            Answer::Error(error) if error["retryable"] == true => return,
+            Answer::Closed(code) if CloseCode::reconnect(code) => return,
+            other => panic!("hello: {other:?}"),
         }
         loop {
             match socket.attach(self.conversation, Some((self.epoch, self.position()))).await {

@@ -37,7 +37,9 @@ impl Nodes {
         let (mut servers, mut endpoints) = (Vec::new(), Vec::new());
         for port in ports {
             let url = format!("redis://127.0.0.1:{port}");
-            let server = Server::start_with(&database, &[("REDIS_URL", &url)]).await;
+            // One site to its users: tokens of one node are good at all.
+            let settings = [("REDIS_URL", url.as_str()), ("PUBLIC_URL", "http://127.0.0.1")];
+            let server = Server::start_with(&database, &settings).await;
             endpoints.push(server.endpoint());
             servers.push(Some(server));
         }
