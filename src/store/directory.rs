@@ -307,7 +307,7 @@ impl Store {
             &organizations,
             &ids
         )
-        .fetch_all(&self.pool)
+        .fetch_all(&self.leases)
         .await?;
         Ok(rows
             .into_iter()

@@ -40,6 +40,8 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 #[derive(Clone, Debug)]
 pub struct Store {
     pool: PgPool,
+    /// One connection that only the lease query uses: a storm that empties the pool must not look like lost rights.
+    leases: PgPool,
     options: PgConnectOptions,
 }
 
@@ -57,12 +59,14 @@ impl Store {
                 ("lock_timeout", LOCK_TIMEOUT_MS),
                 ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_TIMEOUT_MS),
             ]);
-        let pool = PgPoolOptions::new()
-            .max_connections(connections_max)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .test_before_acquire(false)
-            .connect_lazy_with(options.clone());
-        Ok(Self { pool, options })
+        let pool = |connections_max| {
+            PgPoolOptions::new()
+                .max_connections(connections_max)
+                .acquire_timeout(ACQUIRE_TIMEOUT)
+                .test_before_acquire(false)
+                .connect_lazy_with(options.clone())
+        };
+        Ok(Self { pool: pool(connections_max), leases: pool(1), options })
     }
 
     pub(in crate::store) fn options(&self) -> &PgConnectOptions {
@@ -72,6 +76,7 @@ impl Store {
     /// Closes every connection; later calls fail as unavailable.
     pub async fn close(&self) {
         self.pool.close().await;
+        self.leases.close().await;
     }
 
     /// Whether the database answers and keeps what it acknowledges: `fsync`, `full_page_writes` and `synchronous_commit`.

@@ -25,6 +25,7 @@ use crate::auth::AuthConfig;
 use crate::auth::passwords::Work;
 use crate::auth::tokens::TokenConfig;
 use crate::bus::BusConfig;
+use crate::bus::redis::config::{RedisConfig, Topology};
 use crate::cli::dev::place::Place;
 use crate::cli::dev::state::DevState;
 use crate::cli::dev::welcome::{Node, Welcome};
@@ -143,7 +144,7 @@ async fn start(args: &DevArgs) -> Result<Running, CliError> {
     let (mut apps, mut nodes) = (vec![], vec![]);
     for place in places {
         nodes.push(Node::at(place.url()));
-        let config = app_config(args, &state, &place, cluster.url("parlour_app", DATABASE))?;
+        let config = app_config(args, &state, &place, cluster.url("parlour_app", DATABASE), bus_over(redis.as_ref()))?;
         apps.push(App::start(config, place.listener).await?);
     }
     let (Some(app), Some((first, others))) = (apps.first(), nodes.split_first()) else {
@@ -184,7 +185,19 @@ fn runs_already(data_dir: &Path) -> CliError {
     CliError::new(Exit::Unavailable, message)
 }
 
-fn app_config(args: &DevArgs, state: &DevState, place: &Place, database_url: String) -> Result<AppConfig, CliError> {
+fn bus_over(redis: Option<&PrivateRedis>) -> BusConfig {
+    redis.map_or(BusConfig::Memory, |redis| {
+        BusConfig::Redis(RedisConfig { urls: vec![redis.url().into()], topology: Topology::Single })
+    })
+}
+
+fn app_config(
+    args: &DevArgs,
+    state: &DevState,
+    place: &Place,
+    database_url: String,
+    bus: BusConfig,
+) -> Result<AppConfig, CliError> {
     let limits = args.limits_profile;
     let unusable =
         || CliError::new(Exit::Unavailable, "dev.json holds no usable keys; parlour dev --reset begins anew");
@@ -216,7 +229,7 @@ fn app_config(args: &DevArgs, state: &DevState, place: &Place, database_url: Str
             limits,
         },
         ws: WsConfig { allowed_origins: place.origins(), limits, drain_spread: DRAIN, ..WsConfig::default() },
-        bus: BusConfig::Memory,
+        bus,
         hub: HubConfig::default(),
         listener: ListenerConfig::default(),
         drain: DRAIN,

@@ -91,9 +91,9 @@ impl Welcome {
     fn words_of_other_nodes(&self) -> Vec<String> {
         let others = self.nodes.iter().enumerate().skip(1);
         let mut lines: Vec<String> =
-            others.map(|(index, node)| format!("  console of node {}  {}", index + 1, node.console_url())).collect();
+            others.map(|(index, node)| format!("  console, node {}    {}", index + 1, node.console_url())).collect();
         if let (Some(second), Some((_, token))) = (self.nodes.get(1), self.share_url.rsplit_once('/')) {
-            lines.push(format!("  a second client's  {}", share_url(second, token)));
+            lines.push(format!("  2nd client's link  {}", share_url(second, token)));
         }
         lines
     }
@@ -161,7 +161,7 @@ mod tests {
         assert!(text.contains(&format!(" CONVERSATION={}\n", welcome.conversation_id)), "the tour's variables");
         assert!(text.contains("DEVELOPMENT DATABASE at /var/lib/parlour") && text.contains("Ctrl-C"));
         assert!(!text.contains("eyJ"), "tokens are for programs");
-        assert!(!text.contains("second"), "there is one node");
+        assert!(!text.contains("2nd"), "there is one node");
     }
 
     #[test]
@@ -171,8 +171,8 @@ mod tests {
         assert_eq!(welcome.nodes[1].ws_url, "ws://127.0.0.1:8081/api/v1/ws");
         let text = welcome.text(Path::new("/var/lib/parlour"), false);
         assert!(text.lines().count() <= 12, "{text}");
-        assert!(text.contains("console of node 2  http://127.0.0.1:8081/console\n"), "{text}");
-        assert!(text.contains("second client's  http://127.0.0.1:8081/s/parlour_sh_xxx"), "{text}");
+        assert!(text.contains("console, node 2    http://127.0.0.1:8081/console\n"), "{text}");
+        assert!(text.contains("2nd client's link  http://127.0.0.1:8081/s/parlour_sh_xxx"), "{text}");
     }
 
     #[test]

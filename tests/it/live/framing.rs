@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::live::client::{BINARY, CLOSE, Client, PING, PONG, TEXT, frame, header, request};
 use crate::live::stage::Node;
+use crate::support::until::until;
 
 const FINAL: u8 = 0x80;
 
@@ -308,8 +309,12 @@ async fn who_comes_too_fast_is_asked_to_come_back_at_a_time_of_its_own() {
     }
     assert!(moments.len() > 5, "{moments:?}");
     drop(first);
-    tokio::time::sleep(Duration::from_millis(1_050)).await;
-    Client::connect(node.address, None).await;
+    until("a second has passed", async || {
+        let mut client = Client::open(node.address, None).await;
+        client.write(request(node.address, "").as_bytes()).await;
+        client.head().await.starts_with("HTTP/1.1 101 ").then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -8,3 +8,4 @@ mod client;
 mod fanout;
 mod framing;
 mod stage;
+mod storm;

@@ -4,6 +4,7 @@
 //! whose link ends in a moment). Everything else is refused.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -40,6 +41,8 @@ pub struct MemoryLog {
     entries: Mutex<Vec<Committed>>,
     /// The guest view, by number.
     everyone: Mutex<Vec<Committed>>,
+    /// Pages that were read.
+    pub pages: AtomicUsize,
 }
 
 impl MemoryLog {
@@ -89,6 +92,7 @@ impl MemoryLog {
 impl ReadLog for MemoryLog {
     fn page(&self, grant: &Grant<Read>, range: Range, limit: u32) -> LogFuture<'_, Option<LogPage>> {
         let view = grant.principal().view();
+        self.pages.fetch_add(1, Ordering::Relaxed);
         Box::pin(async move { Ok(Some(self.slice(view, range, limit as usize))) })
     }
 
@@ -238,7 +242,12 @@ impl Node {
     pub async fn start_with(config: WsConfig, listener_config: ListenerConfig) -> Self {
         let organization = OrganizationId::generate();
         let key = RoomKey { organization, conversation: ConversationId::generate() };
-        let log = Arc::new(MemoryLog { key, entries: Mutex::default(), everyone: Mutex::default() });
+        let log = Arc::new(MemoryLog {
+            key,
+            entries: Mutex::default(),
+            everyone: Mutex::default(),
+            pages: AtomicUsize::new(0),
+        });
         let hub = Arc::new(Hub::new(Arc::clone(&log) as _, Line::alone(), HubConfig::default()));
         let organization = Organization { id: organization, name: "Meridian".to_owned(), active: true, version: 1 };
         let desk = Arc::new(TestDesk { log: Arc::clone(&log), hub: OnceLock::from(Arc::clone(&hub)), organization });

@@ -36,7 +36,11 @@ impl TestApp {
 
     /// Starts with a changed configuration.
     pub async fn start_with(change: impl FnOnce(&mut AppConfig)) -> Self {
-        let database = Database::fresh().await;
+        Self::start_on(Database::fresh().await, change).await
+    }
+
+    /// Starts on a database that is there, with a changed configuration.
+    pub async fn start_on(database: Database, change: impl FnOnce(&mut AppConfig)) -> Self {
         let mut config = config(&database);
         change(&mut config);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");

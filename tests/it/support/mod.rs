@@ -6,6 +6,8 @@ pub mod app;
 pub mod bus_node;
 pub mod database;
 pub mod follower;
+pub mod meter;
+pub mod nodes;
 pub mod party;
 pub mod people;
 pub mod proxy;
