@@ -90,14 +90,16 @@ impl Publisher {
                     backoff.reset();
                     self.queue.open();
                     self.vitals.up(Half::Saying);
-                    match self.publish(&shards, &lost, &stop).await {
-                        End::Stopped => return,
-                        End::Failed(why) => why,
-                    }
+                    let end = self.publish(&shards, &lost, &stop).await;
+                    self.queue.shut();
+                    let End::Failed(why) = end else { return };
+                    self.counts.breaker.increment(1);
+                    self.queue.clear();
+                    why
                 }
                 Err(error) => reason(&error),
             };
-            self.open_breaker(&why);
+            self.vitals.down(Half::Saying, &why);
             if stop.run_until_cancelled(sleep(backoff.wait())).await.is_none() {
                 return;
             }
@@ -153,13 +155,6 @@ impl Publisher {
             Ok(sent) => sent.map(|_| ()),
             Err(_) => Err(too_slow()),
         }
-    }
-
-    fn open_breaker(&self, why: &str) {
-        self.queue.shut();
-        self.queue.clear();
-        self.counts.breaker.increment(1);
-        self.vitals.down(Half::Saying, why);
     }
 }
 

@@ -8,7 +8,7 @@ use parlour::bus::interest::Subscription;
 use parlour::bus::memory::{MemoryBus, Wire};
 use parlour::bus::message::{Message, Sign};
 use parlour::bus::redis::config::RedisConfig;
-use parlour::bus::{Bus, BusConfig, Channel, Health};
+use parlour::bus::{Bus, BusConfig, Channel, Health, Line};
 use parlour::domain::node::NodeId;
 use parlour::domain::room::{Committed, RoomKey};
 use parlour_protocol::entry::{Audience, Content, Entry, Text, Who, WhoKind};
@@ -37,21 +37,21 @@ pub struct BusNode {
 impl BusNode {
     /// On a wire of this process.
     pub fn on_wire(wire: &Arc<Wire>) -> Self {
-        let id = NodeId::generate();
-        let (bus, ear) = MemoryBus::join(wire, id);
-        Self::new(id, Arc::new(bus), ear, CancellationToken::new(), TaskTracker::new())
+        let node = NodeId::generate();
+        let (bus, ear) = MemoryBus::join(wire, node);
+        Self::new(Line { node, bus: Arc::new(bus), ear }, CancellationToken::new(), TaskTracker::new())
     }
 
     /// On a Redis that may be there or not.
     pub fn on_redis(config: &RedisConfig) -> Self {
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-        let config = BusConfig::Redis(config.clone());
-        let line = config.start(&tasks, &stop).expect("a URL that can be read");
-        Self::new(line.node, line.bus, line.ear, stop, tasks)
+        let line = BusConfig::Redis(config.clone()).start(&tasks, &stop).expect("a URL that can be read");
+        Self::new(line, stop, tasks)
     }
 
-    fn new(id: NodeId, bus: Arc<dyn Bus>, ear: Ear, stop: CancellationToken, tasks: TaskTracker) -> Self {
-        Self { id, bus, ear, tasks, _stop_at_drop: stop.clone().drop_guard(), stop }
+    fn new(line: Line, stop: CancellationToken, tasks: TaskTracker) -> Self {
+        let Line { node, bus, ear } = line;
+        Self { id: node, bus, ear, tasks, _stop_at_drop: stop.clone().drop_guard(), stop }
     }
 
     /// Waits until it is up.
