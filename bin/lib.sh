@@ -9,6 +9,9 @@
 # Where Debian's tools keep the choice not to make a cluster of their own.
 createcluster_conf=/etc/postgresql-common/createcluster.conf
 
+# Where systemd looks first for what Debian's redis-server package would start.
+redis_unit=/etc/systemd/system/redis-server.service
+
 # Where packages put PostgreSQL's programs besides PATH.
 postgres_dirs='/usr/lib/postgresql/*/bin /usr/pgsql-*/bin /usr/local/pgsql/bin
     /opt/homebrew/opt/postgresql*/bin /usr/local/opt/postgresql*/bin
@@ -142,6 +145,47 @@ $createcluster_conf, so that no database is created or started."
         "$no_main" "$createcluster_conf" </dev/null >&2 ||
         die "could not write '$no_main' into $createcluster_conf."
     apt_install "PostgreSQL" postgresql
+}
+
+# Whether a redis-server runs here that is new enough for several nodes: the launcher asks the same.
+redis_works() {
+    major=$(redis-server --version </dev/null 2>/dev/null |
+        sed -n 's/.* server v=\([0-9][0-9]*\)\..*/\1/p') || return 1
+    [ "${major:-0}" -ge 6 ]
+}
+
+# The program redis-server, for several nodes; no service is started.
+need_redis() {
+    if redis_works; then
+        return 0
+    elif have apt-get; then
+        install_redis_on_debian
+    elif have brew; then
+        say "redis-server is missing: running brew install redis (untried by us)."
+        brew install redis </dev/null >&2 || die "brew could not install redis."
+    else
+        die "redis-server (6 or newer) is missing. Install it with your package manager; a running
+server is not needed."
+    fi
+    redis_works || die "Redis was installed, but there is still no redis-server 6 or newer that runs."
+}
+
+# Debian's package starts a server on port 6379, now and at every boot, unless its unit is masked
+# before: a link to nowhere, which systemd and the package's own scripts respect.
+install_redis_on_debian() {
+    if ! can_be_root; then
+        die "redis-server is missing, and installing it takes root (no sudo without a password here).
+Run:
+  sudo ln -s /dev/null $redis_unit; sudo apt-get update && sudo apt-get install -y --no-install-recommends redis-server
+The first part keeps Debian from starting a Redis of its own."
+    fi
+    say "redis-server is missing. Installing it with its service masked ($redis_unit),
+so that no Redis of Debian's is started; sudo systemctl unmask redis-server undoes that."
+    # Somebody's own choice about that service stands. ($1 is the inner shell's.)
+    # shellcheck disable=SC2016
+    as_root sh -c '[ -e "$1" ] || [ -L "$1" ] || { mkdir -p "$(dirname "$1")" && ln -s /dev/null "$1"; }' \
+        sh "$redis_unit" </dev/null >&2 || die "could not mask the service by $redis_unit."
+    apt_install "redis-server" redis-server
 }
 
 # Node is never installed for you: Debian's is too old, and everybody has their own way.

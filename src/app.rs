@@ -13,13 +13,15 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::auth::{Auth, AuthConfig, AuthError};
+use crate::bus::BusConfig;
+use crate::bus::redis::config::RedisConfigError;
 use crate::commands::Commands;
 use crate::http::{self, Api, HttpConfig, routes};
 use crate::hub::{Hub, HubConfig};
 use crate::listener::{self, ListenerConfig, Stopping};
 use crate::store::error::StoreError;
 use crate::store::log::read::LogReader;
-use crate::store::log::{CommitHook, Log, ReadLog};
+use crate::store::log::{Log, ReadLog};
 use crate::store::{RequireDurability, Store};
 use crate::telemetry;
 use crate::ws::front_desk::FrontDesk;
@@ -41,6 +43,8 @@ pub struct AppConfig {
     pub http: HttpConfig,
     /// Sockets.
     pub ws: WsConfig,
+    /// Other nodes.
+    pub bus: BusConfig,
     /// Rooms.
     pub hub: HubConfig,
     /// Connections.
@@ -58,6 +62,9 @@ pub enum AppError {
     /// A key or secret.
     #[error(transparent)]
     Auth(#[from] AuthError),
+    /// The address of Redis.
+    #[error("REDIS_URL {0}")]
+    Redis(#[from] RedisConfigError),
     /// The database lacks migrations this version needs.
     #[error("the database is not migrated to this version; run `parlour migrate`")]
     NotMigrated,
@@ -100,8 +107,9 @@ impl App {
         let (services, services_stop) = (TaskTracker::new(), CancellationToken::new());
 
         let reader: Arc<dyn ReadLog> = Arc::new(LogReader::new(store.clone()));
-        let hub = Arc::new(Hub::new(Arc::clone(&reader), config.hub));
-        let log = Log::start(&store, &deliver_to(&hub), &services);
+        let line = config.bus.start(&services, &services_stop)?;
+        let hub = Arc::new(Hub::new(Arc::clone(&reader), line, config.hub));
+        let log = Log::start(&store, &hub.commit_hook(), &services);
         let auth = Arc::new(Auth::new(store.clone(), config.auth)?);
         let commands = Arc::new(Commands::new(store.clone(), log, reader, Arc::clone(&hub), Arc::clone(&auth)));
         spawn_upkeep(&services, &services_stop, &hub, &commands);
@@ -150,6 +158,7 @@ impl App {
     pub async fn shutdown(self) {
         self.api.drain();
         self.stopping.stop(self.drain).await;
+        self.hub.say_farewell();
         self.services_stop.cancel();
         drop((self.commands, self.api));
         self.services.close();
@@ -169,6 +178,8 @@ fn spawn_upkeep(services: &TaskTracker, stop: &CancellationToken, hub: &Arc<Hub>
     services.spawn(telemetry::keep_gauges(Arc::clone(hub), stop.clone()));
     let (leases, until) = (Arc::clone(commands), stop.clone());
     services.spawn(async move { leases.run_leases(until).await });
+    let (registration, until) = (Arc::clone(commands), stop.clone());
+    services.spawn(async move { registration.run_registration(until).await });
     let (inbox, until) = (Arc::clone(commands), stop.clone());
     // Cancel-safe: a row that was not pushed is listed again by whoever reconnects.
     services.spawn(async move { until.run_until_cancelled(inbox.run_inbox()).await });
@@ -182,14 +193,6 @@ async fn check_database(store: &Store, durability: RequireDurability) -> Result<
         return Err(AppError::RoleTooPowerful);
     }
     if durability.accepts(store.durability().await?) { Ok(()) } else { Err(AppError::NotDurable) }
-}
-
-fn deliver_to(hub: &Arc<Hub>) -> CommitHook {
-    let hub = Arc::clone(hub);
-    Arc::new(move |committed| {
-        let hub = Arc::clone(&hub);
-        Box::pin(async move { hub.deliver(committed).await })
-    })
 }
 
 /// The sockets' edge does not know the proxies; the HTTP edge around it does.

@@ -8,6 +8,7 @@ pub mod database;
 pub mod edge;
 pub mod operation;
 pub mod problem;
+pub mod redis;
 pub mod secrets;
 
 use std::net::SocketAddr;
@@ -22,6 +23,7 @@ use crate::config::database::DatabaseSettings;
 use crate::config::edge::EdgeSettings;
 use crate::config::operation::{LIMITS_PROFILE, OperationSettings};
 use crate::config::problem::Problems;
+use crate::config::redis::RedisSettings;
 use crate::config::secrets::{PepperSettings, TokenSettings};
 use crate::domain::limits::LimitsProfile;
 use crate::http::HttpConfig;
@@ -39,6 +41,9 @@ pub struct ServeSettings {
     /// The database.
     #[command(flatten)]
     pub database: DatabaseSettings,
+    /// Redis.
+    #[command(flatten)]
+    pub redis: RedisSettings,
     /// Addresses and origins.
     #[command(flatten)]
     pub edge: EdgeSettings,
@@ -75,6 +80,7 @@ impl ServeSettings {
         let mut problems = Problems::default();
         let database_url = self.database.check(&mut problems);
         let connections_max = self.database.check_connections(&mut problems);
+        let bus = self.redis.check(&mut problems);
         let edge = self.edge.check(&mut problems);
         let tokens = self.tokens.check(edge.public_url.as_deref(), &mut problems);
         let peppers = self.peppers.check(&mut problems);
@@ -114,6 +120,7 @@ impl ServeSettings {
                 upgrades_per_second: operation.upgrades_per_second,
                 ..WsConfig::default()
             },
+            bus,
             hub: HubConfig::default(),
             listener: ListenerConfig::default(),
             drain: operation.drain,

@@ -82,12 +82,29 @@ pub fn start_metrics() -> Result<PrometheusHandle, TelemetryError> {
     metrics::describe_counter!("parlour_appends_total", "Calls of the append function, by outcome.");
     metrics::describe_histogram!("parlour_append_seconds", "Time of one call of the append function, commit included.");
     metrics::describe_counter!("parlour_upgrades_put_off_total", "Sockets not taken on because too many came at once.");
+    describe_bus();
     metrics::describe_counter!("parlour_gap_filled_total", "Entries that rooms had to read from the log.");
     metrics::describe_gauge!(
         "parlour_entries_withheld",
         "1 while entries are withheld from everybody because rights cannot be confirmed."
     );
     Ok(handle)
+}
+
+fn describe_bus() {
+    metrics::describe_gauge!("parlour_bus_up", "1 while other nodes are heard and told; 0 while Redis is away.");
+    metrics::describe_counter!("parlour_bus_published_total", "Messages told to other nodes.");
+    metrics::describe_counter!("parlour_bus_heard_total", "Messages heard from other nodes, and own beacons.");
+    metrics::describe_counter!(
+        "parlour_bus_dropped_total",
+        "Messages not told (down, queue_full, unsent) or not listened to (full, malformed, mismatch, unknown), by reason."
+    );
+    metrics::describe_histogram!("parlour_bus_publish_seconds", "Time until Redis took a batch of messages.");
+    metrics::describe_counter!("parlour_bus_reconnects_total", "Times hearing began anew.");
+    metrics::describe_counter!(
+        "parlour_bus_breaker_opened_total",
+        "Times telling was given up until Redis answers again."
+    );
 }
 
 /// Keeps metrics small until `stop`.

@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use crate::bus::Channel;
 use crate::bus::ear::Said;
-use crate::bus::message::{Beacon, Message, Moved, Presence, Sign};
+use crate::bus::message::{Announced, Beacon, Message, Moved, Presence, Sign};
 use crate::domain::node::NodeId;
 use crate::domain::principal::HolderKey;
 use crate::domain::room::{Committed, Head, RoomKey};
@@ -141,7 +141,7 @@ struct WireEntry {
 }
 
 #[derive(Serialize, Deserialize)]
-struct WireMoved(Uuid, Uuid, Option<(i64, i64, i64)>, u64);
+struct WireMoved(Uuid, Uuid, Option<(i64, i64, i64)>, Option<Announced>);
 
 impl From<&Message> for Body {
     fn from(message: &Message) -> Self {
@@ -176,7 +176,7 @@ impl Body {
             }
             (Self::Farewell, Channel::Nodes) => Ok(Message::Farewell),
             (Self::Rows { conversations }, Channel::Organization(_)) => Ok(Message::Rows(conversations)),
-            (Self::Presence(presence), Channel::Conversation(_)) => Ok(Message::Presence(presence)),
+            (Self::Presence(presence), Channel::Organization(_)) => Ok(Message::Presence(presence)),
             (Self::Sign { what }, Channel::Conversation(_)) => Ok(Message::Sign(what)),
             (Self::Unknown, _) => Err(Refused::Unknown),
             _ => Err(Refused::Mismatch),
@@ -220,6 +220,7 @@ mod tests {
     use parlour_protocol::entry::Who;
 
     use super::*;
+    use crate::bus::message::Held;
     use crate::hub::fixture::{committed, room_key};
 
     fn node() -> NodeId {
@@ -242,11 +243,16 @@ mod tests {
         there_and_back(conversation, Message::Entries(vec![committed(room, 3, None), committed(room, 4, Some(2))]));
         let key = HolderKey { kind: WhoKind::Service, organization: room.organization, id: Uuid::now_v7() };
         there_and_back(organization, Message::Rights(vec![key]));
-        let moved = vec![Moved { room, head, presence: 0 }, Moved { room, head: None, presence: 7 }];
+        let moved = vec![
+            Moved { room, head, presence: None },
+            Moved { room, head: None, presence: Some(Announced { number: 7, holds: true }) },
+        ];
         there_and_back(Channel::Nodes, Message::Beacon(Beacon { number: 9, moved }));
         there_and_back(Channel::Nodes, Message::Farewell);
         there_and_back(organization, Message::Rows(vec![room.conversation]));
-        there_and_back(conversation, Message::Presence(Presence { number: 2, people: vec![who.clone()], asks: true }));
+        let held = Held { conversation: room.conversation, number: 2, people: vec![who.clone()] };
+        let complete = Some((room.conversation, room.conversation));
+        there_and_back(organization, Message::Presence(Presence { asks: true, complete, rooms: vec![held] }));
         there_and_back(conversation, Message::Sign(Sign::Typing { who, active: true }));
     }
 

@@ -21,7 +21,7 @@ pub enum Message {
     Farewell,
     /// Rows of the organization's list have changed.
     Rows(Vec<ConversationId>),
-    /// Whom a node holds in one conversation.
+    /// Whom a node holds in conversations of one organization.
     Presence(Presence),
     /// A sign in one conversation.
     Sign(Sign),
@@ -65,19 +65,40 @@ pub struct Moved {
     pub room: RoomKey,
     /// Where its log stands, as far as the node knows; none when it has not appended to it.
     pub head: Option<Head>,
-    /// The number of the node's last announcement of presence there; 0 when it made none.
-    pub presence: u64,
+    /// The node's last announcement of presence there, in short; none when it made none.
+    pub presence: Option<Announced>,
 }
 
-/// Everybody a node holds in one conversation: state, not a change, so that a lost or repeated one does no harm.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Presence {
-    /// Counts up with each announcement of a node about a room; an older one is ignored.
+/// An announcement of presence, in short.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Announced {
+    /// Its number.
     pub number: u64,
-    /// Everybody, one entry per person.
-    pub people: Vec<Who>,
-    /// Whether the others are asked to announce theirs.
+    /// Whether the node holds anybody in the room.
+    pub holds: bool,
+}
+
+/// Whom a node holds in conversations of one organization: state, not changes, so that a lost or repeated one does no harm.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Presence {
+    /// Whether the others are asked to announce everybody they hold.
     pub asks: bool,
+    /// The conversations from the first to the last of these in which the node holds somebody are all in `rooms`: whoever is
+    /// remembered in another one between them has left. None: nothing is said about conversations that are not listed.
+    pub complete: Option<(ConversationId, ConversationId)>,
+    /// The conversations with everybody held there.
+    pub rooms: Vec<Held>,
+}
+
+/// Everybody a node holds in one conversation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// Which.
+    pub conversation: ConversationId,
+    /// Counts up with a node's announcements; an older one is ignored.
+    pub number: u64,
+    /// One entry per person; nobody: the last one has left.
+    pub people: Vec<Who>,
 }
 
 /// What a room says besides entries.

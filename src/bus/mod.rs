@@ -10,13 +10,22 @@ pub mod envelope;
 pub mod interest;
 pub mod memory;
 pub mod message;
+pub mod redis;
 
 use std::fmt;
+use std::sync::Arc;
 
 use parlour_protocol::id::OrganizationId;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
+use crate::bus::ear::Ear;
 use crate::bus::interest::Subscription;
+use crate::bus::memory::MemoryBus;
 use crate::bus::message::Message;
+use crate::bus::redis::RedisBus;
+use crate::bus::redis::config::{RedisConfig, RedisConfigError};
+use crate::domain::node::NodeId;
 use crate::domain::room::RoomKey;
 
 /// Where something is said. A node hears only the channels it subscribed to.
@@ -24,7 +33,7 @@ use crate::domain::room::RoomKey;
 pub enum Channel {
     /// About one conversation: entries and signs.
     Conversation(RoomKey),
-    /// About an organization: changed rights and rows.
+    /// About an organization: changed rights and rows, and who is present.
     Organization(OrganizationId),
     /// Between all nodes: beacons.
     Nodes,
@@ -51,6 +60,25 @@ pub enum Health {
     Down,
 }
 
+/// A node's connection to the others: who it is, how it speaks and how it hears.
+pub struct Line {
+    /// What the node is known by.
+    pub node: NodeId,
+    /// Its way to speak.
+    pub bus: Arc<dyn Bus>,
+    /// What it hears.
+    pub ear: Ear,
+}
+
+impl Line {
+    /// The line of a node without peers.
+    pub fn alone() -> Self {
+        let node = NodeId::generate();
+        let (bus, ear) = MemoryBus::alone(node);
+        Self { node, bus: Arc::new(bus), ear }
+    }
+}
+
 /// A way to tell other nodes.
 ///
 /// Promises: messages of one sender on one channel arrive in the order they were published, or not at all; whatever was
@@ -66,4 +94,31 @@ pub trait Bus: Send + Sync + 'static {
 
     /// How it is doing.
     fn health(&self) -> Health;
+}
+
+/// Which bus a node is on.
+#[derive(Clone, Debug, Default)]
+pub enum BusConfig {
+    /// None: the node has no peers.
+    #[default]
+    Memory,
+    /// Redis.
+    Redis(RedisConfig),
+}
+
+impl BusConfig {
+    /// Starts the bus; it ends with `stop`.
+    ///
+    /// # Errors
+    /// When the configuration cannot be that of any Redis. Whether Redis is there makes no difference.
+    pub fn start(&self, tasks: &TaskTracker, stop: &CancellationToken) -> Result<Line, RedisConfigError> {
+        match self {
+            Self::Memory => Ok(Line::alone()),
+            Self::Redis(config) => {
+                let node = NodeId::generate();
+                let (bus, ear) = RedisBus::start(config, node, tasks, stop)?;
+                Ok(Line { node, bus: Arc::new(bus), ear })
+            }
+        }
+    }
 }

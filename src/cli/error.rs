@@ -127,7 +127,9 @@ impl From<AppError> for CliError {
         match error {
             AppError::Store(error) => error.into(),
             AppError::Auth(error) => error.into(),
-            AppError::NotDurable | AppError::RoleTooPowerful => Self::new(Exit::Configuration, error),
+            AppError::NotDurable | AppError::RoleTooPowerful | AppError::Redis(_) => {
+                Self::new(Exit::Configuration, error)
+            }
             AppError::NotMigrated | AppError::Listen(_) => Self::new(Exit::Unavailable, error),
         }
     }

@@ -100,7 +100,7 @@ impl Commands {
         tx.commit().await?;
         let row = rows.into_iter().next().ok_or_else(Failure::not_found)?;
         if is_new {
-            self.hub.inbox().mark(RoomKey { organization: principal.organization.id, conversation: new.id });
+            self.hub.row_changed(RoomKey { organization: principal.organization.id, conversation: new.id });
         } else if (&row.title, &row.stage, &row.channel) != (&new.title, &new.stage, &new.channel) {
             return Err(Failure::mismatch());
         }

@@ -9,6 +9,7 @@ pub mod inbox;
 pub mod lease;
 pub mod post;
 pub mod profile;
+pub mod registration;
 pub mod renewal;
 pub mod shares;
 pub mod transcript;
@@ -49,6 +50,11 @@ impl Commands {
     /// The commands over their services.
     pub fn new(store: Store, log: Log, reader: Arc<dyn ReadLog>, hub: Arc<Hub>, auth: Arc<Auth>) -> Self {
         Self { store, log, reader, hub, auth, facts: DashMap::new(), sweep_soon: Notify::new() }
+    }
+
+    /// Whether this node and its peers can neither tell each other anything nor be heard.
+    pub fn is_cut_off(&self) -> bool {
+        self.hub.is_cut_off()
     }
 
     /// What rights in a conversation are decided on, fresh from the database.

@@ -7,12 +7,12 @@ use parlour_protocol::id::ConversationId;
 use parlour_protocol::limits::{PAGE_ENTRIES_DEFAULT, PAGE_ENTRIES_MAX};
 use parlour_protocol::reply::{Page, Receipt, Watermarks};
 
+use crate::bus::message::Mark;
 use crate::commands::Commands;
 use crate::commands::failure::Failure;
 use crate::domain::policy::{Grant, Read};
 use crate::domain::principal::Principal;
 use crate::domain::room::RoomKey;
-use crate::hub::signs::Mark;
 use crate::store::log::Range;
 use crate::store::watermarks;
 
@@ -60,7 +60,7 @@ impl Commands {
         let room = RoomKey { organization: principal.organization.id, conversation };
         let mark = |(received, read)| Mark { received, read };
         self.hub.receipt(room, &principal.who(), mark(marks.staff), Some(mark(marks.guest)));
-        self.hub.inbox().mark(room);
+        self.hub.row_changed(room);
         let (received, read) = marks.own;
         Ok(Watermarks { received, read })
     }

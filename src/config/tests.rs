@@ -9,6 +9,8 @@ use secrecy::ExposeSecret;
 
 use super::*;
 use crate::auth::tokens::key_from_random;
+use crate::bus::BusConfig;
+use crate::bus::redis::config::{RedisConfig, Topology};
 
 #[derive(Debug, Parser)]
 struct Serve {
@@ -84,6 +86,8 @@ fn all_that_is_wrong_is_told_at_once_and_no_value_of_a_secret() {
         "--upgrades-per-second=0",
         "--refresh-token-days=many",
         "--limits-profile=loose",
+        "--redis-url=redis://:sesame@one,redis://two",
+        "--redis-topology=ring",
     ])
     .unwrap_err();
     let mut found = names(&problems);
@@ -98,6 +102,8 @@ fn all_that_is_wrong_is_told_at_once_and_no_value_of_a_secret() {
         "LIMITS_PROFILE",
         "LISTEN_ADDR",
         "PUBLIC_URL",
+        "REDIS_TOPOLOGY",
+        "REDIS_URL",
         "REFRESH_TOKEN_DAYS",
         "SHARE_PEPPER",
         "SHARE_PEPPERS_OLDER",
@@ -128,7 +134,8 @@ fn complete_settings_have_sensible_defaults() {
 #[test]
 fn secrets_never_show_in_debug() {
     let key = token_key();
-    let arguments = complete(&key, &["--share-peppers-older=2:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE="]);
+    let older = "--share-peppers-older=2:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE=";
+    let arguments = complete(&key, &[older, "--redis-url=redis://:hidden@cache"]);
     let settings = parse(&arguments);
     let before = format!("{settings:?}");
     let after = format!("{:?}", settings.check().unwrap());
@@ -142,7 +149,8 @@ fn help_shows_no_value_of_a_secret_from_the_environment() {
     for argument in Serve::command().get_arguments() {
         let name = argument.get_id().as_str();
         let is_secret =
-            ["database_url", "token_key", "token_keys_older", "share_pepper", "share_peppers_older"].contains(&name);
+            ["database_url", "redis_url", "token_key", "token_keys_older", "share_pepper", "share_peppers_older"]
+                .contains(&name);
         assert!(!is_secret || argument.is_hide_env_values_set(), "{name}");
         assert!(argument.get_env().is_some(), "{name} has no name in the environment");
     }
@@ -172,6 +180,24 @@ fn a_secret_can_be_a_file_but_not_both() {
     let broken = ["--public-url=http://localhost", "--share-pepper", PEPPER, &empty, &absent];
     assert_eq!(names(&check(&broken).unwrap_err()), ["DATABASE_URL", "TOKEN_KEY"]);
     std::fs::remove_dir_all(directory).unwrap();
+}
+
+#[test]
+fn without_redis_a_node_has_no_peers_and_with_it_the_topology_counts() {
+    let key = token_key();
+    let bus = |more: &[&str]| check(&complete(&key, more)).map(|config| config.app.bus);
+    assert!(matches!(bus(&[]), Ok(BusConfig::Memory)));
+    assert!(matches!(bus(&["--redis-url="]), Ok(BusConfig::Memory)));
+    let of = |result: Result<BusConfig, Problems>| match result.unwrap() {
+        BusConfig::Redis(RedisConfig { urls, topology }) => (urls.len(), topology),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(of(bus(&["--redis-url=redis+unix:///run/redis.sock"])), (1, Topology::Single));
+    let seeds = "--redis-url=rediss://one:6379, rediss://two:6379";
+    assert_eq!(of(bus(&[seeds, "--redis-topology=cluster"])), (2, Topology::Cluster));
+    for wrong in [&[seeds][..], &["--redis-url=http://one"], &["--redis-url=,"], &["--redis-topology=cluster"]] {
+        assert_eq!(names(&bus(wrong).unwrap_err()), ["REDIS_URL"], "{wrong:?}");
+    }
 }
 
 #[test]

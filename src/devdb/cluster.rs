@@ -17,11 +17,13 @@ use tokio::time::Instant;
 use crate::devdb::account::Account;
 use crate::devdb::error::DevDbError;
 use crate::devdb::host::Host;
-use crate::devdb::launch::{self, Durability, Log, Postmaster};
+use crate::devdb::launch::{self, Durability};
 use crate::devdb::layout::{self, Layout};
+use crate::devdb::log::Log;
 use crate::devdb::pid_file::PidFile;
 use crate::devdb::process::{self, ProcessState, Signal, poll};
 use crate::devdb::programs;
+use crate::devdb::server::Server;
 
 /// How long a server may take from its start to its first answer; recovery after a crash counts.
 const READY_PATIENCE: Duration = Duration::from_secs(60);
@@ -53,6 +55,12 @@ pub struct ClusterOptions {
     pub host: Host,
 }
 
+impl ClusterOptions {
+    fn prepare(&self) -> Result<(Layout, Account), DevDbError> {
+        prepare(&self.host, &self.data_dir, self.socket_dir.as_deref())
+    }
+}
+
 /// A running private cluster, ours or another process's.
 ///
 /// Dropping one that is ours asks the server to stop and does not wait; [`Cluster::stop`] waits.
@@ -68,7 +76,7 @@ pub struct Cluster {
     /// Held by the owner only.
     lock: Option<Arc<File>>,
     /// What the owner forked last, ready or not.
-    postmaster: Option<Postmaster>,
+    postmaster: Option<Server>,
 }
 
 impl Cluster {
@@ -77,8 +85,8 @@ impl Cluster {
     pub async fn start(options: ClusterOptions) -> Result<Self, DevDbError> {
         // Some short programs (`id`, `initdb --version`) run on this thread: a launcher has
         // nothing better to do yet.
-        let (layout, account) = prepare(&options)?;
-        let lock = open_lock(&layout)?;
+        let (layout, account) = options.prepare()?;
+        let lock = open_lock(&layout.lock)?;
         let entered = poll(OWNER_PATIENCE, async || match lock.try_lock() {
             Ok(()) => Some(Ok(None)),
             Err(std::fs::TryLockError::WouldBlock) if is_open(&layout.lock) => {
@@ -111,8 +119,8 @@ impl Cluster {
     /// Throws the cluster of `options.data_dir` away, with everything in it; an orphan is ended before. Refuses while a
     /// living process owns it. Files of the caller's beside it stay.
     pub async fn erase(options: &ClusterOptions) -> Result<(), DevDbError> {
-        let (layout, _) = prepare(options)?;
-        let lock = open_lock(&layout)?;
+        let (layout, _) = options.prepare()?;
+        let lock = open_lock(&layout.lock)?;
         lock.try_lock().map_err(|_| held(&layout))?;
         clear_the_way(&layout.cluster_dir).await?;
         // A directory of that name could be anybody's.
@@ -218,13 +226,13 @@ impl Cluster {
         let (layout, account, durability) = (&self.layout, &self.account, self.durability);
         let major = layout.data_major();
         let programs = programs::find(&self.host, account, &layout.data_dir, major)?;
-        let mut log = Log::open(layout)?;
+        let mut log = Log::open(&layout.log)?;
         if major.is_none() {
             launch::create_cluster(layout, account, &programs, durability, &mut log).await?;
         }
         account.own_private_directory(&layout.socket_dir)?;
         let started = Instant::now();
-        let postmaster = Postmaster::spawn(layout, account, &programs, durability, &log, lock)?;
+        let postmaster = launch::start_postgres(layout, account, &programs, durability, &log, lock)?;
         // Kept before it is ready: a start that is given up from here on ends it by the drop.
         let postmaster = self.postmaster.insert(postmaster);
         wait_until_ready(&self.layout, postmaster, &mut log).await?;
@@ -258,26 +266,29 @@ impl Drop for Cluster {
 }
 
 /// Makes the data directory and decides on names and on the user.
-fn prepare(options: &ClusterOptions) -> Result<(Layout, Account), DevDbError> {
-    let (host, data_dir) = (&options.host, &options.data_dir);
+pub(super) fn prepare(
+    host: &Host,
+    data_dir: &Path,
+    socket_dir: Option<&Path>,
+) -> Result<(Layout, Account), DevDbError> {
     let account = Account::choose(host, &data_dir.join("cluster"))?;
     // The programs of root run as somebody who must be able to pass through, not to look around.
     let mode = if host.is_root() { 0o711 } else { 0o700 };
     DirBuilder::new().recursive(true).mode(mode).create(data_dir).map_err(DevDbError::io("create", data_dir))?;
-    let layout = Layout::new(data_dir, options.socket_dir.as_deref(), host.user_id)?;
+    let layout = Layout::new(data_dir, socket_dir, host.user_id)?;
     account.check_can_enter(&layout.data_dir)?;
     Ok((layout, account))
 }
 
-fn open_lock(layout: &Layout) -> Result<File, DevDbError> {
+pub(super) fn open_lock(path: &Path) -> Result<File, DevDbError> {
     OpenOptions::new()
         .create(true)
         .truncate(false)
         .read(true)
         .write(true)
         .mode(0o600)
-        .open(&layout.lock)
-        .map_err(DevDbError::io("open", &layout.lock))
+        .open(path)
+        .map_err(DevDbError::io("open", path))
 }
 
 /// Tells other processes that they may attach.
@@ -318,7 +329,7 @@ fn is_over(state: ProcessState) -> bool {
     }
 }
 
-async fn wait_until_ready(layout: &Layout, postmaster: &Postmaster, log: &mut Log) -> Result<(), DevDbError> {
+async fn wait_until_ready(layout: &Layout, postmaster: &Server, log: &mut Log) -> Result<(), DevDbError> {
     let ready = poll(READY_PATIENCE, async || {
         if let Some(status) = postmaster.ended() {
             return Some(Err(status.to_owned()));
@@ -328,11 +339,13 @@ async fn wait_until_ready(layout: &Layout, postmaster: &Postmaster, log: &mut Lo
     });
     match ready.await {
         Some(Ok(())) => Ok(()),
-        Some(Err(status)) => Err(DevDbError::EndedEarly { status, log: layout.log.clone(), tail: log.tail() }),
+        Some(Err(status)) => {
+            Err(DevDbError::EndedEarly { program: "postgres", status, log: layout.log.clone(), tail: log.tail() })
+        }
         None => {
             process::signal(postmaster.pid, Signal::QUIT);
             let waited_s = READY_PATIENCE.as_secs();
-            Err(DevDbError::NotReady { waited_s, log: layout.log.clone(), tail: log.tail() })
+            Err(DevDbError::NotReady { program: "postgres", waited_s, log: layout.log.clone(), tail: log.tail() })
         }
     }
 }

@@ -1,13 +1,13 @@
-//! Everything that can go wrong with the private cluster, each with what to do next.
+//! Everything that can go wrong with the private servers, each with what to do next.
 //! The reader is somebody who typed one command on a fresh machine: a message names the file, the
-//! user and the command, and quotes PostgreSQL's own words instead of "timed out".
+//! user and the command, and quotes the server's own words instead of "timed out".
 //! Look next in `cluster.rs`, where most of them are raised.
 
 use std::path::PathBuf;
 
 use thiserror::Error;
 
-/// Why the private cluster could not be found, started, reached or stopped.
+/// Why a private server could not be found, started, reached or stopped.
 #[derive(Debug, Error)]
 pub enum DevDbError {
     /// Neither `HOME` nor `XDG_DATA_HOME` is set.
@@ -95,9 +95,27 @@ pub enum DevDbError {
         tail: String,
     },
 
-    /// `postgres` ended before it was ready.
-    #[error("postgres ended while starting ({status}); the end of {log}:\n{tail}")]
+    /// No `redis-server` ran.
+    #[error(
+        "redis-server is missing: no working one of version 6 or newer in PATH or where packages put it{rejected}\n`bin/dev --nodes 2` installs it, or by hand: `apt-get install redis-server` (Debian, Ubuntu), `brew install redis` (macOS)"
+    )]
+    RedisMissing {
+        /// One line for each program that exists but does not do, each on a new line.
+        rejected: String,
+    },
+
+    /// Another process has a private Redis here.
+    #[error("{data_dir} has a private Redis of another process; stop that process, or name another directory")]
+    RedisHeld {
+        /// The data directory.
+        data_dir: PathBuf,
+    },
+
+    /// A server ended before it was ready.
+    #[error("{program} ended while starting ({status}); the end of {log}:\n{tail}")]
     EndedEarly {
+        /// Which.
+        program: &'static str,
         /// How it ended.
         status: String,
         /// The whole story.
@@ -106,11 +124,13 @@ pub enum DevDbError {
         tail: String,
     },
 
-    /// `postgres` runs but does not answer.
+    /// A server runs but does not answer.
     #[error(
-        "postgres was not ready after {waited_s} s; it may still be recovering, so try again; the end of {log}:\n{tail}"
+        "{program} was not ready after {waited_s} s; it may still be at work, so try again; the end of {log}:\n{tail}"
     )]
     NotReady {
+        /// Which.
+        program: &'static str,
         /// How long we waited.
         waited_s: u64,
         /// The whole story.

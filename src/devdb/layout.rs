@@ -82,13 +82,22 @@ pub(super) fn url(socket_dir: &Path, port: u16, role: &str, database: &str) -> S
     )
 }
 
-fn check_socket_dir(socket_dir: &Path) -> Result<(), DevDbError> {
-    let socket = socket(socket_dir, PORT);
+/// A URL for a Redis on a socket.
+pub(super) fn redis_url(socket: &Path) -> String {
+    format!("redis+unix://{}", escape(socket.as_os_str().as_bytes()))
+}
+
+/// Refuses a socket whose path is longer than the kernel allows.
+pub(super) fn check_socket(socket: &Path) -> Result<(), DevDbError> {
     let length = socket.as_os_str().len();
     if length > SOCKET_PATH_BYTES_MAX {
-        return Err(DevDbError::SocketPathTooLong { socket, length });
+        return Err(DevDbError::SocketPathTooLong { socket: socket.to_owned(), length });
     }
     Ok(())
+}
+
+fn check_socket_dir(socket_dir: &Path) -> Result<(), DevDbError> {
+    check_socket(&socket(socket_dir, PORT))
 }
 
 /// A short place for data that lies deep. Another process need not guess it: a running server
@@ -118,6 +127,7 @@ mod tests {
     fn a_url_survives_odd_directories() {
         let url = url(Path::new("/tmp/a b&c"), PORT, "parlour_app", "parlour");
         assert_eq!(url, "postgres:///parlour?host=/tmp/a%20b%26c&port=5432&user=parlour_app&sslmode=disable");
+        assert_eq!(redis_url(Path::new("/tmp/a b#c/redis.1f")), "redis+unix:///tmp/a%20b%23c/redis.1f");
     }
 
     #[test]

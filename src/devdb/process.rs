@@ -1,6 +1,6 @@
 //! Processes by number: whether one lives, who its children are, and signals to it.
 //! Through safe wrappers only. It must never signal a number that was not just seen alive as a
-//! postmaster, because numbers are reused.
+//! postmaster, or is of a child not yet collected, because numbers are reused.
 //! Look next in `cluster.rs`, which stops and kills with it.
 
 use std::path::Path;

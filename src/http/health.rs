@@ -19,7 +19,8 @@ pub async fn livez() -> Success<Value> {
     Success::ok(json!({ "status": "live" }))
 }
 
-/// The database answers and keeps what it acknowledges, and the node is not about to stop.
+/// The database answers and keeps what it acknowledges, and the node is not about to stop. Without Redis it is ready, too, and
+/// says so.
 pub async fn readyz(State(api): State<Arc<Api>>) -> Result<Success<Value>, Problem> {
     let not_ready = |why: &str| Problem::from(Failure::Store(StoreError::Unavailable(why.to_owned())));
     if api.draining.load(Ordering::Relaxed) {
@@ -27,7 +28,11 @@ pub async fn readyz(State(api): State<Arc<Api>>) -> Result<Success<Value>, Probl
     }
     match tokio::time::timeout(DATABASE_DEADLINE, api.store.durability()).await {
         Ok(Ok(durability)) if api.config.durability.accepts(durability) => {
-            Ok(Success::ok(json!({ "status": "ready" })))
+            // The node serves without it; only what peers do is seen a little later.
+            Ok(Success::ok(match api.commands.is_cut_off() {
+                true => json!({ "status": "ready", "degraded": ["redis"] }),
+                false => json!({ "status": "ready" }),
+            }))
         }
         Ok(Ok(_)) => Err(not_ready("the database would lose what it acknowledges")),
         Ok(Err(error)) => Err(Failure::Store(error).into()),

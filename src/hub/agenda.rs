@@ -6,9 +6,11 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use parlour_protocol::entry::Who;
+use parlour_protocol::id::OrganizationId;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
+use crate::domain::node::NodeId;
 use crate::domain::room::RoomKey;
 use crate::hub::locked;
 
@@ -23,6 +25,16 @@ pub enum Due {
     Offline(RoomKey, Who),
     /// A typing sign may have run out.
     TypingEnd(RoomKey, Who),
+    /// It is not known whether something was committed to a room.
+    Unsure(RoomKey),
+    /// Peers are to be told whom we hold.
+    Announce,
+    /// Peers are to be told which rows changed.
+    TellRows,
+    /// Peers are to be asked whom they hold in an organization.
+    Ask(OrganizationId),
+    /// A peer that said farewell is gone for good.
+    Gone(NodeId),
 }
 
 /// The hub's deadlines.

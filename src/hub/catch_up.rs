@@ -121,6 +121,8 @@ impl Hub {
             return Ok(());
         }
         let key = room.key();
+        // Before the log is asked, or what a peer commits between would be missed.
+        room.hears_others(self.config.channel_patience).await;
         let heads = timeout(READ_TIMEOUT, self.log.heads(vec![key])).await;
         let heads = heads.map_err(|_| log_unavailable(key, "no answer in time"))?;
         let heads = heads.map_err(|error| log_unavailable(key, &error.to_string()))?;
@@ -167,6 +169,9 @@ impl Hub {
         let _flowing = self.flow()?;
         let (session, key) = (member.session(), member.room().key());
         let arrived = self.presence.enter(key, session.who(), session.id());
+        if arrived.is_news {
+            self.announce_soon(key);
+        }
         let members = self.presence.members(key);
         let next = page.position.seq + 1;
         member.set_rights(&welcome.rights);
@@ -194,8 +199,8 @@ impl Hub {
                 return Err(not_found());
             }
         };
-        if arrived {
-            self.tell_arrival(member);
+        if let Some(change) = arrived.change {
+            self.tell_change(&change, |other| !Arc::ptr_eq(other, member));
         }
         if is_live {
             // Whoever came or left between the count and going live was not heard of.

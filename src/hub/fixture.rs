@@ -16,6 +16,11 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use tokio::task::yield_now;
 
+use crate::bus::interest::Subscription;
+use crate::bus::memory::{MemoryBus, Wire};
+use crate::bus::message::{Lane, Message};
+use crate::bus::{Bus, Channel, Health, Line};
+use crate::domain::node::NodeId;
 use crate::domain::policy::{self, Facts, Grant, Read, ShowTyping};
 use crate::domain::principal::{Actor, Organization, Principal, View};
 use crate::domain::role::Role;
@@ -211,24 +216,56 @@ impl Actress {
     }
 }
 
+/// A bus that swallows what it is told to, without a word.
+pub struct Swallowing {
+    bus: MemoryBus,
+    pub lanes: Mutex<Vec<Lane>>,
+}
+
+impl Bus for Swallowing {
+    fn publish(&self, channel: Channel, message: Message) {
+        if !locked(&self.lanes).contains(&message.lane()) {
+            self.bus.publish(channel, message);
+        }
+    }
+
+    fn subscribe(&self, channel: Channel) -> Subscription {
+        self.bus.subscribe(channel)
+    }
+
+    fn health(&self) -> Health {
+        self.bus.health()
+    }
+}
+
 /// A hub over a log of one conversation, and its clients.
 pub struct Stage {
     pub key: RoomKey,
     pub log: Arc<MemoryLog>,
     pub hub: Arc<Hub>,
+    pub bus: Arc<Swallowing>,
 }
 
 impl Stage {
     pub fn new(slow: usize) -> Self {
         let key = room_key();
-        let log = MemoryLog::new(key, slow);
-        Self { key, log: Arc::clone(&log), hub: Arc::new(Hub::new(log, HubConfig::default())) }
+        Self::on(&Arc::default(), key, MemoryLog::new(key, slow))
+    }
+
+    /// A node on a wire, over a log it may share with others.
+    pub fn on(wire: &Arc<Wire>, key: RoomKey, log: Arc<MemoryLog>) -> Self {
+        let node = NodeId::generate();
+        let (bus, ear) = MemoryBus::join(wire, node);
+        let bus = Arc::new(Swallowing { bus, lanes: Mutex::default() });
+        let line = Line { node, bus: Arc::clone(&bus) as _, ear };
+        let hub = Arc::new(Hub::new(Arc::clone(&log) as _, line, HubConfig::default()));
+        Self { key, log, hub, bus }
     }
 
     /// Another conversation in the hub of a stage whose log is empty: it answers for every room alike.
     pub fn over(other: &Self) -> Self {
         let key = room_key();
-        Self { key, log: MemoryLog::new(key, 0), hub: Arc::clone(&other.hub) }
+        Self { key, log: MemoryLog::new(key, 0), hub: Arc::clone(&other.hub), bus: Arc::clone(&other.bus) }
     }
 
     fn enter(&self, actor: Actor, codec: Codec) -> Actress {
@@ -250,8 +287,12 @@ impl Stage {
     }
 
     pub fn guest(&self) -> Actress {
+        self.guest_as(GuestId::generate())
+    }
+
+    pub fn guest_as(&self, guest: GuestId) -> Actress {
         let permissions = vec![Permission::View, Permission::Respond];
-        let (guest, share) = (GuestId::generate(), ShareId::generate());
+        let share = ShareId::generate();
         self.enter(Actor::Guest { guest, share, conversation: self.key.conversation, permissions }, Codec::MessagePack)
     }
 

@@ -3,18 +3,24 @@
 //! It holds nothing that cannot be lost: rooms, presence and typing live in memory and are rebuilt from the log and the
 //! sockets. It decides no rights (its calls take a `Grant` or what a grant was built on) and it never writes to the log. The
 //! way of an entry: [`Hub::deliver`] → [`sequence`] (order) → [`delivery`] (turns) → [`member`] (exactly the next number) →
-//! [`outbox`] (the socket). The way in: [`catch_up`]. What was lost on the way: [`repair`].
+//! [`outbox`] (the socket). The way in: [`catch_up`]. What was lost on the way: [`repair`]. Other nodes: [`across`].
 
+mod across;
 pub mod agenda;
+mod beacon;
 pub mod catch_up;
+mod changed;
 mod delivery;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod frame;
 pub mod inbox;
 pub mod member;
+#[cfg(test)]
+mod nodes;
 pub mod outbox;
 pub mod pause;
+pub mod peers;
 pub mod presence;
 #[cfg(test)]
 mod races;
@@ -24,6 +30,7 @@ pub mod room;
 pub mod sequence;
 pub mod session;
 pub mod signs;
+mod tenants;
 #[cfg(test)]
 mod tests;
 pub mod typing;
@@ -36,34 +43,52 @@ use dashmap::DashMap;
 use parlour_protocol::codec::Codec;
 use parlour_protocol::entry::Who;
 use parlour_protocol::id::SessionId;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::domain::principal::{HolderKey, Principal};
+use crate::bus::ear::Ear;
+use crate::bus::{Bus, Channel, Line};
+use crate::domain::node::NodeId;
+use crate::domain::principal::Principal;
 use crate::domain::room::{Committed, Head, RoomKey};
 use crate::hub::agenda::{Agenda, Due};
+use crate::hub::beacon::Moves;
+use crate::hub::changed::Changed;
 use crate::hub::delivery::Delivered;
 use crate::hub::inbox::Inbox;
 use crate::hub::member::Member;
 use crate::hub::outbox::Outbox;
 use crate::hub::pause::Pause;
+use crate::hub::peers::{Peers, PeersConfig};
 use crate::hub::presence::Presence;
 use crate::hub::renewals::Renewals;
 use crate::hub::room::Room;
 use crate::hub::session::Session;
+use crate::hub::tenants::Tenants;
 use crate::hub::typing::Typing;
-use crate::store::log::ReadLog;
+use crate::store::log::{CommitHook, Handover, ReadLog};
 
 /// The hub's times.
 #[derive(Clone, Copy, Debug)]
 pub struct HubConfig {
     /// How long an early arrival waits for what is missing before the log is read.
     pub repair_after: Duration,
-    /// How often the heads of all rooms are compared with the log.
+    /// How often the heads of all rooms are compared with the log while the bus is in doubt.
     pub heads_every: Duration,
+    /// How often they are compared otherwise.
+    pub heads_at_rest_every: Duration,
+    /// How often this node gives a sign of life, with the heads that moved.
+    pub beacon_every: Duration,
+    /// How long an attach waits for its room's channel; unheard, it goes on and is caught up later.
+    pub channel_patience: Duration,
     /// How long an empty room is kept.
     pub evict_after: Duration,
     /// How long somebody whose last session left still counts as present.
     pub offline_grace: Duration,
+    /// How long those a peer held still count as present after it said farewell: they are on their way to another node.
+    pub farewell_grace: Duration,
+    /// The times of silence between nodes.
+    pub peers: PeersConfig,
 }
 
 impl Default for HubConfig {
@@ -71,8 +96,13 @@ impl Default for HubConfig {
         Self {
             repair_after: Duration::from_millis(50),
             heads_every: Duration::from_secs(2),
+            heads_at_rest_every: Duration::from_secs(10),
+            beacon_every: Duration::from_secs(1),
+            channel_patience: Duration::from_millis(250),
             evict_after: Duration::from_secs(60),
             offline_grace: Duration::from_secs(10),
+            farewell_grace: Duration::from_secs(4),
+            peers: PeersConfig::default(),
         }
     }
 }
@@ -81,6 +111,12 @@ impl Default for HubConfig {
 pub struct Hub {
     config: HubConfig,
     log: Arc<dyn ReadLog>,
+    node: NodeId,
+    bus: Arc<dyn Bus>,
+    /// What the bus lets be heard; taken by [`Hub::run`].
+    ear: Mutex<Option<Ear>>,
+    /// Something may not have been heard.
+    doubt: Notify,
     rooms: DashMap<RoomKey, Arc<Room>>,
     sessions: DashMap<SessionId, Arc<Session>>,
     agenda: Agenda,
@@ -89,6 +125,11 @@ pub struct Hub {
     inbox: Inbox,
     renewals: Renewals,
     pause: Pause,
+    peers: Peers,
+    tenants: Tenants,
+    moves: Moves,
+    changed_rows: Changed,
+    changed_presence: Changed,
 }
 
 /// What the hub holds right now, for gauges and tests.
@@ -103,11 +144,17 @@ pub struct Counts {
 }
 
 impl Hub {
-    /// A hub over a log. [`Hub::run`] must be run beside it.
-    pub fn new(log: Arc<dyn ReadLog>, config: HubConfig) -> Self {
+    /// A hub over a log, on a line to other nodes. [`Hub::run`] must be run beside it.
+    pub fn new(log: Arc<dyn ReadLog>, line: Line, config: HubConfig) -> Self {
+        let Line { node, bus, ear } = line;
         Self {
+            peers: Peers::new(config.peers, Instant::now()),
             config,
             log,
+            node,
+            bus,
+            ear: Mutex::new(Some(ear)),
+            doubt: Notify::new(),
             rooms: DashMap::new(),
             sessions: DashMap::new(),
             agenda: Agenda::default(),
@@ -116,25 +163,36 @@ impl Hub {
             inbox: Inbox::default(),
             renewals: Renewals::default(),
             pause: Pause::default(),
+            tenants: Tenants::default(),
+            moves: Moves::default(),
+            changed_rows: Changed::default(),
+            changed_presence: Changed::default(),
         }
     }
 
     /// Takes a socket in that has authenticated.
     pub fn open(&self, principal: Arc<Principal>, codec: Codec, outbox: Arc<Outbox>) -> Arc<Session> {
         let session = Arc::new(Session::new(principal, codec, outbox));
+        let organization = session.organization();
         self.sessions.insert(session.id(), Arc::clone(&session));
+        if self.tenants.enter(organization, || self.bus.subscribe(Channel::Organization(organization))) {
+            self.ask_soon(organization);
+        }
         session
     }
 
     /// Lets a session go, with everything that hangs on it.
     pub fn leave(&self, session: &Arc<Session>) {
-        self.sessions.remove(&session.id());
+        let was_open = self.sessions.remove(&session.id()).is_some();
         self.inbox.unsubscribe(session);
         for member in session.all_attachments() {
             self.part(&member);
         }
         for room in self.typing.rooms_of(session.id()) {
             self.stop_typing(session, room);
+        }
+        if was_open && self.tenants.leave(session.organization()) {
+            self.presence.forget_organization(session.organization());
         }
     }
 
@@ -150,15 +208,30 @@ impl Hub {
         }
     }
 
-    /// Delivers what was committed, in any order, to whoever hears it on this node. Called after COMMIT and never before;
-    /// entries of one room keep the order of their numbers, whoever calls.
+    /// What the log tells the hub after each commit.
+    pub fn commit_hook(self: &Arc<Self>) -> CommitHook {
+        let hub = Arc::clone(self);
+        Arc::new(move |handover| {
+            let hub = Arc::clone(&hub);
+            Box::pin(async move {
+                match handover {
+                    Handover::Committed(entries) => hub.deliver(entries).await,
+                    Handover::Unsure(rooms) => hub.unsure(rooms),
+                }
+            })
+        })
+    }
+
+    /// Delivers what this node committed, in any order, to whoever hears it here, and tells the other nodes. Called after COMMIT
+    /// and never before; entries of one room keep the order of their numbers, whoever calls.
     pub async fn deliver(&self, entries: Vec<Committed>) {
         let mut by_room: BTreeMap<RoomKey, Vec<Committed>> = BTreeMap::new();
         for entry in entries {
             by_room.entry(entry.room).or_default().push(entry);
         }
         for (key, entries) in by_room {
-            self.inbox.mark(key);
+            self.publish_entries(key, &entries);
+            self.row_changed(key);
             if let Some(room) = self.room(key) {
                 self.deliver_to(&room, entries).await;
             }
@@ -168,11 +241,6 @@ impl Hub {
     /// Subscriptions to lists and the marks of changed rows.
     pub fn inbox(&self) -> &Inbox {
         &self.inbox
-    }
-
-    /// A holder's rights have changed: its sessions are looked at now.
-    pub fn rights_changed(&self, holder: HolderKey) {
-        self.renewals.mark(holder);
     }
 
     /// The holders whose rights have changed.
@@ -220,7 +288,8 @@ impl Hub {
     }
 
     fn room_or_new(&self, key: RoomKey) -> Arc<Room> {
-        Arc::clone(self.rooms.entry(key).or_insert_with(|| Arc::new(Room::new(key))).value())
+        let new = || Arc::new(Room::new(key, self.bus.subscribe(Channel::Conversation(key))));
+        Arc::clone(self.rooms.entry(key).or_insert_with(new).value())
     }
 
     /// Every room that has started, with where it stands.

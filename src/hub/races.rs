@@ -12,9 +12,9 @@ use serde_json::Value;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+use crate::bus::message::Mark;
 use crate::hub::Counts;
 use crate::hub::fixture::{Actress, Stage};
-use crate::hub::signs::Mark;
 
 #[tokio::test(start_paused = true)]
 async fn who_leaves_or_attaches_again_is_given_nothing_by_a_delivery_under_way() {

@@ -1,8 +1,9 @@
 //! Repair: what the feed of committed entries lost is read from the log.
 //!
-//! A hole shows itself when a later entry arrives; a lost *last* entry does not, so the heads of all rooms are compared with
-//! the log, in one query, every other second. One task per node does both, beside every deadline of the hub
-//! ([`crate::hub::agenda`]). It must never wait for one room while another is due.
+//! A hole shows itself when a later entry arrives; a lost *last* entry does not, so nodes beacon the heads they moved, and while
+//! beacons are late the heads of all rooms are compared with the log, in one query, every other second; otherwise rarely. One
+//! task per node does both, beside every deadline of the hub ([`crate::hub::agenda`]). It must never wait for one room while
+//! another is due.
 
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
@@ -11,47 +12,72 @@ use std::time::Duration;
 
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::room::Head;
+use crate::bus::Channel;
+use crate::bus::ear::Doubt;
+use crate::domain::room::{Head, RoomKey};
 use crate::hub::agenda::Due;
 use crate::hub::room::Room;
-use crate::hub::{Hub, delivery};
+use crate::hub::sequence::Hole;
+use crate::hub::{Hub, HubConfig, delivery, locked};
 
 /// A read of the log that takes longer is given up and tried again.
 const READ_TIMEOUT: Duration = Duration::from_secs(2);
 /// Between two tries at the same hole.
 const RETRY_AFTER: Duration = Duration::from_millis(250);
+/// How often the hub looks who can be heard.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// Things being handled at once.
 const RUNNING_MAX: usize = 64;
 
 impl Hub {
-    /// Keeps the hub's deadlines and repairs its rooms until it is cancelled. Run one per hub.
+    /// Listens to other nodes, keeps the hub's deadlines and repairs its rooms until it is cancelled. Run once per hub.
     pub async fn run(self: Arc<Self>, cancelled: CancellationToken) {
-        let mut heads = interval(self.config.heads_every);
-        heads.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let Some(ear) = locked(&self.ear).take() else { return tracing::error!("a hub is run twice") };
+        // Dropped with this future, whichever way it ends.
+        let mut lanes = JoinSet::new();
+        let doubt = ear.doubt();
+        for lane in ear.durable.into_iter().chain([ear.control, ear.ephemeral]) {
+            lanes.spawn(Arc::clone(&self).listen(lane));
+        }
+        let _nodes = self.bus.subscribe(Channel::Nodes);
+        // Cancel-safe: what was heard and not taken in is found in the log by whoever comes next.
+        cancelled.run_until_cancelled(self.keep_up(doubt)).await;
+    }
+
+    async fn keep_up(self: &Arc<Self>, doubt: Doubt) {
+        let mut beacons = ticks(self.config.beacon_every);
+        let mut looks = ticks(LOOK_EVERY);
+        let mut comparing = Comparing::new(&self.config, Instant::now());
         let mut running: FuturesUnordered<Pin<Box<dyn Future<Output = ()> + Send>>> = FuturesUnordered::new();
-        let mut comparing = false;
-        let compared = Arc::new(tokio::sync::Notify::new());
+        let compared = Arc::new(Notify::new());
         loop {
             // Every branch is cancel-safe: the list and the ticks keep what they did not return.
             tokio::select! {
-                () = cancelled.cancelled() => return,
                 due = self.agenda.next(), if running.len() < RUNNING_MAX => {
-                    let hub = Arc::clone(&self);
+                    let hub = Arc::clone(self);
                     running.push(Box::pin(async move { hub.contained(due).await }));
                 }
-                _ = heads.tick(), if !comparing => {
-                    comparing = true;
-                    let (hub, compared) = (Arc::clone(&self), Arc::clone(&compared));
-                    running.push(Box::pin(async move {
-                        contain(hub.compare_heads()).await;
-                        compared.notify_one();
-                    }));
+                _ = beacons.tick() => drop(contain(async { self.send_beacons() }).await),
+                _ = looks.tick() => drop(contain(async { self.look_around() }).await),
+                () = doubt.raised() => {
+                    self.ask_all();
+                    comparing.soon();
                 }
-                () = compared.notified() => comparing = false,
+                () = self.doubt.notified() => comparing.soon(),
+                () = compared.notified() => comparing.is_running = false,
                 Some(()) = running.next() => {}
+            }
+            if comparing.is_due(Instant::now(), self.peers.in_doubt(Instant::now())) {
+                let (hub, compared) = (Arc::clone(self), Arc::clone(&compared));
+                running.push(Box::pin(async move {
+                    contain(hub.compare_heads()).await;
+                    compared.notify_one();
+                }));
             }
         }
     }
@@ -60,7 +86,8 @@ impl Hub {
     async fn contained(&self, due: Due) {
         let again = match &due {
             Due::Repair(key) => Some(Due::Repair(*key)),
-            Due::Evict(_) | Due::Offline(..) | Due::TypingEnd(..) => None,
+            Due::Evict(_) | Due::Offline(..) | Due::TypingEnd(..) | Due::Unsure(_) => None,
+            Due::Announce | Due::TellRows | Due::Ask(_) | Due::Gone(_) => None,
         };
         if !contain(self.settle(due)).await
             && let Some(again) = again
@@ -80,12 +107,17 @@ impl Hub {
             Due::Evict(key) => self.evict(key, now),
             Due::Offline(key, who) => self.go_offline(key, &who, now),
             Due::TypingEnd(key, who) => self.expire_typing(key, &who, now),
+            Due::Unsure(key) => self.look_up(key).await,
+            Due::Announce => self.announce(),
+            Due::TellRows => self.tell_rows(),
+            Due::Ask(organization) => self.ask(organization).await,
+            Due::Gone(node) => self.gone(node),
         }
     }
 
     /// Reads what a room misses, page by page, until nothing is missing.
     async fn repair(&self, room: &Arc<Room>) {
-        while let Some(after) = room.hole() {
+        while let Some(Hole { after, is_tail }) = room.hole() {
             let key = room.key();
             let read = timeout(READ_TIMEOUT, self.log.after(key, after)).await;
             let entries = match read {
@@ -94,7 +126,8 @@ impl Hub {
                 Ok(Err(error)) => return self.retry_repair(room, &error.to_string()),
                 Err(_) => return self.retry_repair(room, "the log did not answer in time"),
             };
-            metrics::counter!("parlour_gap_filled_total").increment(entries.len() as u64);
+            let name = if is_tail { "parlour_tail_filled_total" } else { "parlour_gap_filled_total" };
+            metrics::counter!(name).increment(entries.len() as u64);
             self.deliver_to(room, entries).await;
         }
     }
@@ -129,6 +162,22 @@ impl Hub {
         }
     }
 
+    /// Asks the log where a room stands to which something may have been committed, and tells whoever should know.
+    async fn look_up(&self, key: RoomKey) {
+        let heads = match timeout(READ_TIMEOUT, self.log.heads(vec![key])).await {
+            Ok(Ok(heads)) => heads,
+            // The routine comparison finds it.
+            Ok(Err(_)) | Err(_) => return,
+        };
+        let Some((_, head)) = heads.into_iter().find(|(other, _)| *other == key) else { return };
+        self.moves.head(key, head, Instant::now());
+        if let Some(room) = self.room(key)
+            && let Some(before) = room.head()
+        {
+            self.compare(&room, before, head);
+        }
+    }
+
     fn compare(&self, room: &Arc<Room>, before: Head, head: Head) {
         if head.epoch != before.epoch || head.seq < before.seq {
             let conversation = room.key().conversation;
@@ -143,8 +192,58 @@ impl Hub {
     }
 }
 
+/// When the heads of all rooms are compared next.
+struct Comparing {
+    in_doubt_every: Duration,
+    at_rest_every: Duration,
+    /// When the last comparison began.
+    began: Instant,
+    was_in_doubt: bool,
+    is_wanted: bool,
+    is_running: bool,
+}
+
+impl Comparing {
+    fn new(config: &HubConfig, now: Instant) -> Self {
+        Self {
+            in_doubt_every: config.heads_every,
+            at_rest_every: config.heads_at_rest_every,
+            began: now,
+            was_in_doubt: false,
+            is_wanted: false,
+            is_running: false,
+        }
+    }
+
+    /// Something may have been missed: as soon as the one under way is done, which may have looked too early.
+    fn soon(&mut self) {
+        self.is_wanted = true;
+    }
+
+    /// Whether a comparison is to begin now; then it counts as begun.
+    fn is_due(&mut self, now: Instant, in_doubt: bool) -> bool {
+        if in_doubt != self.was_in_doubt {
+            self.was_in_doubt = in_doubt;
+            self.is_wanted |= in_doubt;
+            metrics::gauge!("parlour_bus_in_doubt").set(f64::from(u8::from(in_doubt)));
+        }
+        let every = if in_doubt { self.in_doubt_every } else { self.at_rest_every };
+        let is_due = !self.is_running && (self.is_wanted || now >= self.began + every);
+        if is_due {
+            (self.is_wanted, self.is_running, self.began) = (false, true, now);
+        }
+        is_due
+    }
+}
+
+fn ticks(every: Duration) -> Interval {
+    let mut ticks = interval(every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}
+
 /// Runs one piece of upkeep; its panic is logged by the panic hook and ends nothing else. Whether it came to its end.
-async fn contain(upkeep: impl Future<Output = ()>) -> bool {
+pub(super) async fn contain(upkeep: impl Future<Output = ()>) -> bool {
     let is_done = AssertUnwindSafe(upkeep).catch_unwind().await.is_ok();
     if !is_done {
         tracing::error!("a piece of the hub's upkeep panicked; the rest goes on");

@@ -11,12 +11,13 @@ use std::time::Duration;
 use parlour_protocol::entry::{Content, Entry, NumberedEntry};
 use tokio::time::Instant;
 
+use crate::bus::interest::Subscription;
 use crate::domain::principal::View;
 use crate::domain::room::{Committed, Head, RoomKey};
 use crate::hub::frame::Turn;
 use crate::hub::locked;
 use crate::hub::member::Member;
-use crate::hub::sequence::{Offered, Sequence};
+use crate::hub::sequence::{Hole, Offered, Sequence};
 
 /// Entries of one turn, so that one write stays near what a socket takes.
 const TURN_ENTRIES_MAX: usize = 128;
@@ -33,6 +34,8 @@ pub type Members = Arc<Vec<Arc<Member>>>;
 /// A conversation's live form.
 pub struct Room {
     key: RoomKey,
+    /// The conversation's channel is heard for as long as the room lives.
+    channel: Subscription,
     state: Mutex<State>,
 }
 
@@ -80,8 +83,13 @@ pub(super) struct Delivering<'a> {
 
 impl Room {
     /// A room that does not know yet where its log stands.
-    pub fn new(key: RoomKey) -> Self {
-        Self { key, state: Mutex::default() }
+    pub fn new(key: RoomKey, channel: Subscription) -> Self {
+        Self { key, channel, state: Mutex::default() }
+    }
+
+    /// Waits, no longer than this, until what other nodes say about the conversation is heard.
+    pub(super) async fn hears_others(&self, patience: Duration) {
+        self.channel.confirmed(patience).await;
     }
 
     /// What it is known by.
@@ -152,8 +160,8 @@ impl Room {
         state.claim_repair()
     }
 
-    /// The number after which the log must be read; none when nothing is missing any more, which ends the repair.
-    pub(super) fn hole(&self) -> Option<i64> {
+    /// What must be read from the log; none when nothing is missing any more, which ends the repair.
+    pub(super) fn hole(&self) -> Option<Hole> {
         let mut state = locked(&self.state);
         let hole = if state.is_closed { None } else { state.sequence.hole() };
         state.is_repairing = hole.is_some();

@@ -33,6 +33,15 @@ pub enum Offered {
     NewEpoch,
 }
 
+/// Entries that are missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hole {
+    /// The number after which they are.
+    pub after: i64,
+    /// Nothing came after them: without being told nobody would have noticed.
+    pub is_tail: bool,
+}
+
 impl Sequence {
     /// The last entry let through; none before the start.
     pub fn head(&self) -> Option<Head> {
@@ -77,9 +86,10 @@ impl Sequence {
         self.known = self.known.max(seq);
     }
 
-    /// The number after which something is missing; none when nothing is.
-    pub fn hole(&self) -> Option<i64> {
-        self.head.map(|head| head.seq).filter(|seq| *seq < self.known)
+    /// What is missing; none when nothing is.
+    pub fn hole(&self) -> Option<Hole> {
+        let after = self.head.map(|head| head.seq).filter(|seq| *seq < self.known)?;
+        Some(Hole { after, is_tail: self.early.is_empty() })
     }
 
     fn hold(&mut self, entry: Committed) {
@@ -137,7 +147,7 @@ mod tests {
             prop_assert_eq!(&seen, &expected);
             let newest = order.iter().copied().max().unwrap_or(0).max(start);
             let reached = seen.last().copied().unwrap_or(start);
-            prop_assert_eq!(sequence.hole(), (reached < newest).then_some(reached));
+            prop_assert_eq!(sequence.hole().map(|hole| hole.after), (reached < newest).then_some(reached));
         }
     }
 
@@ -151,7 +161,7 @@ mod tests {
         }
         assert_eq!(sequence.offer(committed(room, 1, None), &mut ready), Offered::Through);
         assert_eq!(ready.len(), EARLY_MAX + 1);
-        assert_eq!(sequence.hole(), Some(EARLY_MAX as i64 + 1));
+        assert_eq!(sequence.hole(), Some(Hole { after: EARLY_MAX as i64 + 1, is_tail: true }));
     }
 
     #[test]

@@ -15,22 +15,16 @@ use parlour_protocol::reply::{Member as Present, PresenceState, Receipt};
 use parlour_protocol::share::{Right, Share};
 use tokio::time::Instant;
 
+use crate::bus::Channel;
+use crate::bus::message::{Mark, Message, Sign};
 use crate::domain::policy::{Grant, Read, ShowTyping};
 use crate::domain::principal::{Actor, View};
 use crate::domain::room::RoomKey;
 use crate::hub::agenda::Due;
 use crate::hub::member::Member;
+use crate::hub::presence::Change;
 use crate::hub::session::Session;
 use crate::hub::{Hub, frame, same_person, typing};
-
-/// How far somebody has received and read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mark {
-    /// Reached a device of theirs.
-    pub received: i64,
-    /// Was read.
-    pub read: i64,
-}
 
 impl Hub {
     /// A session's person shows or ends a typing sign.
@@ -40,16 +34,17 @@ impl Hub {
             return self.stop_typing(session, room);
         }
         let now = Instant::now();
-        if self.typing.begin(room, session.who(), session.id(), now) {
-            self.tell_typing(room, session.who(), true);
-            self.agenda.at(now + typing::EXPIRES, Due::TypingEnd(room, session.who().clone()));
+        if self.typing.begin(room, session.who(), Some(session.id()), now) {
+            self.show_typing(room, session.who(), true, now);
+            self.publish_sign(room, Sign::Typing { who: session.who().clone(), active: true });
         }
     }
 
     /// Ends a session's typing sign, if it shows one: it sent what it typed, or left.
     pub fn stop_typing(&self, session: &Session, room: RoomKey) {
         if self.typing.end(room, session.id()) {
-            self.tell_typing(room, session.who(), false);
+            self.show_typing(room, session.who(), false, Instant::now());
+            self.publish_sign(room, Sign::Typing { who: session.who().clone(), active: false });
         }
     }
 
@@ -67,6 +62,12 @@ impl Hub {
     /// Somebody's watermarks may have moved: in the staff view's numbers, and in the guest view's where guests may know. Only
     /// what is news in a view is heard in it: the reading of a note makes no sound for guests.
     pub fn receipt(&self, room: RoomKey, who: &Who, staff: Mark, guest: Option<Mark>) {
+        self.tell_receipt(room, who, staff, guest);
+        self.publish_sign(room, Sign::Receipt { who: who.clone(), staff, guest });
+    }
+
+    /// Tells this node's members a receipt, from here or from a peer.
+    pub(super) fn tell_receipt(&self, room: RoomKey, who: &Who, staff: Mark, guest: Option<Mark>) {
         let receipt = |view| {
             let Mark { received, read } = match view {
                 View::Staff => Some(staff),
@@ -90,6 +91,12 @@ impl Hub {
 
     /// A share of the conversation was made or changed; staff hear it.
     pub fn push_share(&self, room: RoomKey, share: &Share) {
+        self.tell_share(room, share);
+        self.publish_sign(room, Sign::Share { share: Box::new(share.clone()) });
+    }
+
+    /// Tells this node's staff members a share, from here or from a peer.
+    pub(super) fn tell_share(&self, room: RoomKey, share: &Share) {
         let push = |view| match view {
             View::Staff => Some(Push::Share { conversation: room.conversation, share: Box::new(share.clone()) }),
             View::Guest => None,
@@ -118,12 +125,6 @@ impl Hub {
         sessions
     }
 
-    /// A person came in by this member.
-    pub(super) fn tell_arrival(&self, arrived: &Arc<Member>) {
-        let (room, who) = (arrived.room().key(), arrived.session().who());
-        self.tell_presence(room, who, PresenceState::Online, |member| !Arc::ptr_eq(member, arrived));
-    }
-
     /// Tells one member what has changed since it was told `members`.
     pub(super) fn tell_changes(&self, member: &Member, members: &[Present]) {
         let room = member.room().key();
@@ -132,34 +133,53 @@ impl Hub {
             member.session().push(&Push::Presence { conversation: room.conversation, who: who.clone(), state });
         };
         let is_in = |who: &Who, list: &[Present]| list.iter().any(|other| same_person(&other.who, who));
-        for present in now.iter().filter(|present| !is_in(&present.who, members)) {
-            push(&present.who, PresenceState::Online);
+        for present in now.iter().filter(|present| !members.contains(present)) {
+            push(&present.who, present.state);
         }
         for present in members.iter().filter(|present| !is_in(&present.who, &now)) {
             push(&present.who, PresenceState::Offline);
         }
     }
 
-    /// Takes somebody offline whose grace has run out.
+    /// Lets somebody go whose grace has run out here; another node may still hold them.
     pub(super) fn go_offline(&self, room: RoomKey, who: &Who, now: Instant) {
-        if self.presence.expire(room, who, now) {
-            self.tell_presence(room, who, PresenceState::Offline, |_| true);
+        let settled = self.presence.expire(room, who, now);
+        if settled.is_news {
+            self.announce_soon(room);
+        }
+        if let Some(change) = settled.change {
+            self.tell_change(&change, |_| true);
         }
     }
 
-    /// Ends a typing sign that was not renewed.
+    /// Ends a typing sign that was not renewed. Peers end theirs by themselves.
     pub(super) fn expire_typing(&self, room: RoomKey, who: &Who, now: Instant) {
         if self.typing.expire(room, who, now) {
             self.tell_typing(room, who, false);
         }
     }
 
-    fn tell_presence(&self, room: RoomKey, who: &Who, state: PresenceState, hears: impl Fn(&Arc<Member>) -> bool) {
-        let push = |_| Some(Push::Presence { conversation: room.conversation, who: who.clone(), state });
-        self.tell(room, push, hears);
+    /// Tells this node's members a change of presence, from here or from a peer.
+    pub(super) fn tell_change(&self, change: &Change, hears: impl Fn(&Arc<Member>) -> bool) {
+        let Change { room, who, state } = change;
+        let push = |_| Some(Push::Presence { conversation: room.conversation, who: who.clone(), state: *state });
+        self.tell(*room, push, hears);
         if who.kind == WhoKind::Guest {
-            self.inbox().mark(room);
+            // Every node with staff of the organization hears of it by itself.
+            self.inbox().mark(*room);
         }
+    }
+
+    /// Tells this node's members a typing sign, from here or from a peer, and ends it in time.
+    pub(super) fn show_typing(&self, room: RoomKey, who: &Who, active: bool, now: Instant) {
+        self.tell_typing(room, who, active);
+        if active {
+            self.agenda.at(now + typing::EXPIRES, Due::TypingEnd(room, who.clone()));
+        }
+    }
+
+    fn publish_sign(&self, room: RoomKey, sign: Sign) {
+        self.bus.publish(Channel::Conversation(room), Message::Sign(sign));
     }
 
     fn tell_typing(&self, room: RoomKey, who: &Who, active: bool) {

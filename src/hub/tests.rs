@@ -13,9 +13,9 @@ use serde_json::Value;
 use tokio::time::{advance, sleep};
 use tokio_util::sync::CancellationToken;
 
+use crate::bus::message::Mark;
 use crate::hub::Counts;
 use crate::hub::fixture::{Actress, Stage};
-use crate::hub::signs::Mark;
 
 fn types(heard: &[Value]) -> Vec<&str> {
     heard.iter().map(|message| message["type"].as_str().unwrap_or("reply")).collect()
@@ -94,8 +94,13 @@ async fn lost_entries_are_read_from_the_log_also_when_the_last_one_is() {
     assert_eq!(Actress::seqs(&anna.heard()), [1, 2, 3]);
 
     let _lost = stage.log.commit();
-    sleep(Duration::from_millis(2_100)).await;
-    assert_eq!(Actress::seqs(&anna.heard()), [4]);
+    sleep(Duration::from_millis(10_100)).await;
+    assert_eq!(Actress::seqs(&anna.heard()), [4], "found although nobody said anything");
+
+    let _unsure = stage.log.commit();
+    stage.hub.unsure(vec![stage.key]);
+    sleep(Duration::from_millis(1_100)).await;
+    assert_eq!(Actress::seqs(&anna.heard()), [5], "looked up");
 }
 
 #[tokio::test(start_paused = true)]
@@ -156,7 +161,7 @@ async fn a_log_that_went_back_resynchronises_its_members() {
     stage.say(5).await;
     anna.heard();
     stage.log.restore(1_800_000_000, 3);
-    sleep(Duration::from_secs(3)).await;
+    sleep(Duration::from_secs(11)).await;
     let heard = anna.heard();
     assert_eq!(types(&heard), ["head"]);
     assert_eq!((&heard[0]["epoch"], &heard[0]["seq"]), (&1_800_000_000.into(), &3.into()));

@@ -28,14 +28,15 @@ pub struct Typing {
 #[derive(Debug)]
 struct Typist {
     who: Who,
-    session: SessionId,
+    /// None: they type at another node.
+    session: Option<SessionId>,
     told_at: Instant,
     ends_at: Instant,
 }
 
 impl Typing {
-    /// A session's person types; whether the others should be told.
-    pub fn begin(&self, room: RoomKey, who: &Who, session: SessionId, now: Instant) -> bool {
+    /// A person types, in a session of this node or at another one; whether the others should be told.
+    pub fn begin(&self, room: RoomKey, who: &Who, session: Option<SessionId>, now: Instant) -> bool {
         let mut rooms = locked(&self.rooms);
         let typists = rooms.entry(room).or_default();
         let ends_at = now + EXPIRES;
@@ -54,7 +55,12 @@ impl Typing {
 
     /// A session's person stopped typing; whether there was a sign to end.
     pub fn end(&self, room: RoomKey, session: SessionId) -> bool {
-        self.remove(room, |typist| typist.session == session)
+        self.remove(room, |typist| typist.session == Some(session))
+    }
+
+    /// A person stopped typing at another node; whether there was a sign to end.
+    pub fn end_elsewhere(&self, room: RoomKey, who: &Who) -> bool {
+        self.remove(room, |typist| typist.session.is_none() && same_person(&typist.who, who))
     }
 
     /// Ends a sign whose time has run out; whether there was one.
@@ -65,7 +71,7 @@ impl Typing {
     /// Where a session's person types.
     pub fn rooms_of(&self, session: SessionId) -> Vec<RoomKey> {
         let rooms = locked(&self.rooms);
-        let typing = rooms.iter().filter(|(_, typists)| typists.iter().any(|typist| typist.session == session));
+        let typing = rooms.iter().filter(|(_, typists)| typists.iter().any(|typist| typist.session == Some(session)));
         typing.map(|(room, _)| *room).collect()
     }
 

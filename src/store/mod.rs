@@ -13,6 +13,7 @@ pub mod error;
 pub mod guests;
 pub mod log;
 pub mod migrate;
+pub mod nodes;
 pub mod organizations;
 pub mod platform;
 pub mod shares;

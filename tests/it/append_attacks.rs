@@ -13,7 +13,7 @@ use parlour::domain::room::Committed;
 use parlour::domain::text::MessageText;
 use parlour::store::error::StoreError;
 use parlour::store::log::append::{Verdict, Wait, call};
-use parlour::store::log::{AppendError, CommitHook, Log, Submission};
+use parlour::store::log::{AppendError, CommitHook, Handover, Log, Submission};
 use parlour_protocol::card::{CardKind, CardOption, Offer as CardOffer};
 use parlour_protocol::id::{ClientId, ConversationId, GuestId};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
@@ -30,8 +30,10 @@ type Seen = Arc<Mutex<Vec<Committed>>>;
 fn recording() -> (CommitHook, Seen) {
     let seen = Seen::default();
     let record = Arc::clone(&seen);
-    let hook: CommitHook = Arc::new(move |committed| {
-        record.lock().expect("no panic").extend(committed);
+    let hook: CommitHook = Arc::new(move |handover| {
+        if let Handover::Committed(committed) = handover {
+            record.lock().expect("no panic").extend(committed);
+        }
         Box::pin(async {})
     });
     (hook, seen)
@@ -192,7 +194,8 @@ async fn a_room_back_from_the_patient_lane_is_handed_over_in_the_order_of_its_nu
     let gated = tenant.conversation;
     let hook: CommitHook = {
         let (gate, order) = (Arc::clone(&gate), Arc::clone(&order));
-        Arc::new(move |committed: Vec<Committed>| {
+        Arc::new(move |handover| {
+            let Handover::Committed(committed) = handover else { panic!("everything is known: {handover:?}") };
             let (gate, order) = (Arc::clone(&gate), Arc::clone(&order));
             Box::pin(async move {
                 for entry in committed {

@@ -6,7 +6,7 @@ use sqlx::{Connection, PgConnection, Row};
 use crate::support::database::Database;
 
 /// Tables that belong to the platform, not to a tenant; only the directory's functions touch them.
-const PLATFORM_TABLES: &[&str] = &["persons", "refresh_tokens", "_sqlx_migrations"];
+const PLATFORM_TABLES: &[&str] = &["persons", "refresh_tokens", "nodes", "_sqlx_migrations"];
 
 async fn names(admin: &mut PgConnection, query: &'static str) -> Vec<String> {
     let rows = sqlx::query(query).fetch_all(admin).await.expect("the catalogue");
@@ -43,7 +43,7 @@ async fn every_tenant_key_and_index_begins_with_the_organization() {
            join pg_attribute a on a.attrelid = c.oid and a.attnum = x.indkey[0]
           where c.relnamespace = 'public'::regnamespace
             and a.attname not in ('organization_id', 'digest')
-            and c.relname not in ('persons', 'refresh_tokens', '_sqlx_migrations', 'organizations')
+            and c.relname not in ('persons', 'refresh_tokens', 'nodes', '_sqlx_migrations', 'organizations')
             and i.relname <> 'memberships_person'",
     )
     .await;
@@ -107,7 +107,7 @@ async fn the_roles_have_no_way_around_the_walls() {
         &mut admin,
         "select table_name || ' ' || privilege_type from information_schema.role_table_grants
           where grantee = 'parlour_app' and (privilege_type in ('DELETE', 'TRUNCATE', 'TRIGGER', 'REFERENCES')
-             or (table_name in ('entries', 'entry_keys', 'cards', 'persons', 'refresh_tokens', 'organizations', 'memberships')
+             or (table_name in ('entries', 'entry_keys', 'cards', 'persons', 'refresh_tokens', 'nodes', 'organizations', 'memberships')
                  and privilege_type <> 'SELECT'))",
     )
     .await;

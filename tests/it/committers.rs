@@ -9,7 +9,7 @@ use parlour::domain::room::Committed;
 use parlour::domain::text::MessageText;
 use parlour::store::error::StoreError;
 use parlour::store::log::append::Verdict;
-use parlour::store::log::{AppendError, CommitHook, Log};
+use parlour::store::log::{AppendError, CommitHook, Handover, Log};
 use parlour_protocol::id::ClientId;
 use sqlx::Row;
 use tokio_util::task::TaskTracker;
@@ -21,8 +21,10 @@ use crate::support::until::{refused, until};
 fn recording() -> (CommitHook, Arc<Mutex<Vec<Committed>>>) {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let record = Arc::clone(&seen);
-    let hook: CommitHook = Arc::new(move |committed| {
-        record.lock().expect("no panic").extend(committed);
+    let hook: CommitHook = Arc::new(move |handover| {
+        if let Handover::Committed(committed) = handover {
+            record.lock().expect("no panic").extend(committed);
+        }
         Box::pin(async {})
     });
     (hook, seen)

@@ -184,6 +184,42 @@ async fn a_dead_link_is_replaced_and_a_reset_begins_anew() {
     assert_eq!(third.stop().code(), Some(0));
 }
 
+#[tokio::test]
+async fn two_nodes_are_one_parlour_with_two_addresses() {
+    let scratch = Scratch::new("nodes");
+    let dev = Dev::start(&scratch.0, &["--nodes", "2", "--limits-profile", "test"]);
+    assert_eq!(dev.text("/nodes/0/http_url"), dev.text("/http_url"));
+    assert_eq!(dev.text("/nodes/0/ws_url"), dev.text("/ws_url"));
+    let [first, second] = ["/nodes/0/http_url", "/nodes/1/http_url"].map(|node| dev.text(node).to_owned());
+    assert_ne!(first, second);
+
+    // One demonstration, and each node lets in whom the other let in.
+    let token = log_in(&dev).await;
+    let mut titles = vec![];
+    for node in [&first, &second] {
+        titles.push(get(&format!("{node}/api/v1/conversations"), &token).await);
+    }
+    assert_eq!(titles[0]["data"].as_array().map(Vec::len), titles[1]["data"].as_array().map(Vec::len), "{titles:?}");
+    assert_eq!(titles[1]["data"][0]["title"], "Maria Fernandes", "{titles:?}");
+
+    // A link of either node leads in on both.
+    for (maker, opener) in [(&first, &second), (&second, &first)] {
+        let share = format!("{maker}/api/v1/conversations/{}/share", dev.text("/conversation_id"));
+        let made = post(&share, Some(&token), &json!({"label": "A phone"})).await;
+        assert!(made["data"]["url"].as_str().is_some_and(|url| url.starts_with(maker)), "{made}");
+        let claim = json!({"token": made["data"]["session_token"]});
+        for node in [opener, maker] {
+            let claimed = post(&format!("{node}/api/v1/shares/claim"), None, &claim).await;
+            assert_eq!(claimed["data"]["conversation_id"], dev.welcome["conversation_id"], "{claimed}");
+        }
+    }
+    assert!(scratch.0.join("redis.log").exists(), "they tell each other over a Redis of their own");
+    assert_eq!(dev.stop().code(), Some(0));
+    let left: Vec<_> =
+        std::fs::read_dir(scratch.0.join("socket")).unwrap().flatten().map(|it| it.file_name()).collect();
+    assert!(left.is_empty(), "both servers are gone, and their sockets with them: {left:?}");
+}
+
 #[test]
 fn a_directory_that_is_no_database_is_never_thrown_away() {
     let scratch = Scratch::new("stranger");

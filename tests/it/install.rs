@@ -1,4 +1,4 @@
-//! What `bin/dev` and `bin/test` do on a machine that lacks PostgreSQL: a made-up machine, whose
+//! What `bin/dev` and `bin/test` do on a machine that lacks PostgreSQL or Redis: a made-up machine, whose
 //! PATH holds a handful of tools and an `apt-get` that writes down what it is asked.
 //! It must never reach the real package manager. Look next in `bin/lib.sh`.
 #![expect(clippy::unwrap_used, reason = "helpers of tests: a panic is their report")]
@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 /// The tools of a bare machine that the script may use.
-const TOOLS: [&str; 9] = ["sh", "env", "sed", "grep", "cat", "chmod", "dirname", "uname", "head"];
+const TOOLS: [&str; 12] =
+    ["sh", "env", "sed", "grep", "cat", "chmod", "dirname", "uname", "head", "mkdir", "ln", "readlink"];
 
 struct Machine {
     root: PathBuf,
@@ -49,6 +50,9 @@ impl Machine {
              *postgresql) cat {root}/conf >{root}/conf-then\n\
              for p in initdb postgres; do\n\
              echo \"#!/bin/sh\necho '$p (PostgreSQL) 15.9'\" >{bin}/$p; chmod +x {bin}/$p; done;;\n\
+             *redis-server) readlink {root}/systemd/redis-server.service >{root}/unit-then\n\
+             echo \"#!/bin/sh\necho 'Redis server v=7.0.15 sha=0'\" >{bin}/redis-server\n\
+             chmod +x {bin}/redis-server;;\n\
              esac"
         );
         self.program("apt-get", &script);
@@ -58,7 +62,8 @@ impl Machine {
     fn run(&self, command: &str) -> Output {
         let lib = Path::new(env!("CARGO_MANIFEST_DIR")).join("bin/lib.sh");
         let script = format!(
-            "set -eu; root={0}; . {1}; postgres_dirs=; createcluster_conf={0}/conf; {command}",
+            "set -eu; root={0}; . {1}; postgres_dirs=; createcluster_conf={0}/conf\n\
+             redis_unit={0}/systemd/redis-server.service; {command}",
             self.root.display(),
             lib.display()
         );
@@ -129,4 +134,67 @@ fn a_missing_compiler_is_installed_with_apt_get() {
     let done = machine.run("need_c_compiler");
     assert!(done.status.success(), "{}", words(&done));
     assert!(machine.read("asked").contains("build-essential"));
+}
+
+#[test]
+fn redis_is_installed_with_its_service_masked_before_and_only_once() {
+    let machine = Machine::new("redis", 0).with_apt_get();
+    let done = machine.run("need_redis; need_redis");
+    assert!(done.status.success(), "{}", words(&done));
+    assert!(done.stdout.is_empty(), "stdout is the command's own");
+    assert_eq!(machine.read("asked"), "update -q\ninstall -y -q --no-install-recommends redis-server\n");
+    assert_eq!(machine.read("unit-then"), "/dev/null\n", "the service was masked when the package came");
+    assert!(words(&done).contains("systemctl unmask redis-server"), "how to undo it is said");
+}
+
+#[test]
+fn somebodys_own_choice_about_the_redis_service_stands() {
+    let machine = Machine::new("redis-unit", 0).with_apt_get();
+    let unit = machine.root.join("systemd/redis-server.service");
+    std::fs::create_dir(unit.parent().unwrap()).unwrap();
+    std::fs::write(&unit, "[Service]\n").unwrap();
+    assert!(machine.run("need_redis").status.success());
+    assert_eq!(std::fs::read_to_string(&unit).unwrap(), "[Service]\n");
+}
+
+#[test]
+fn without_rights_the_lines_for_redis_are_printed_and_nothing_is_touched() {
+    let machine = Machine::new("redis-user", 1234).with_apt_get();
+    let refused = machine.run("need_redis");
+    assert_eq!(refused.status.code(), Some(1));
+    let said = words(&refused);
+    assert!(
+        said.contains("sudo ln -s /dev/null ") && said.contains("install -y --no-install-recommends redis-server\n")
+    );
+    assert_eq!(machine.read("asked"), "");
+    assert!(!machine.root.join("systemd").exists());
+}
+
+#[test]
+fn an_old_redis_does_not_count() {
+    let machine = Machine::new("redis-old", 1234);
+    machine.program("redis-server", "echo 'Redis server v=5.0.14 sha=0'");
+    assert!(!machine.run("redis_works").status.success());
+    machine.program("redis-server", "echo 'Valkey server v=8.1.4 sha=0'");
+    assert!(machine.run("redis_works").status.success());
+    std::fs::remove_file(machine.bin().join("redis-server")).unwrap();
+    assert!(!machine.run("redis_works").status.success());
+}
+
+#[test]
+fn only_several_nodes_need_redis() {
+    let machine = Machine::new("nodes", 1234);
+    let script = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/bin/dev")).unwrap();
+    let (_, rest) = script.split_once("wants_nodes() {").unwrap();
+    let (body, _) = rest.split_once("\n}\n").unwrap();
+    let asks = |arguments: &str| {
+        let asked = machine.run(&format!("wants_nodes() {{{body}\n}}\nwants_nodes {arguments}"));
+        asked.status.success()
+    };
+    for several in ["--nodes 2", "--nodes=2", "--json --nodes 4 --port 0"] {
+        assert!(asks(several), "{several}");
+    }
+    for one in ["", "--json", "--nodes 1", "--nodes=1", "--port 2", "--nodes"] {
+        assert!(!asks(one), "{one}");
+    }
 }

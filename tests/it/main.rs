@@ -6,6 +6,9 @@
 mod admission;
 mod append;
 mod append_attacks;
+mod bus;
+mod bus_faults;
+mod bus_speed;
 mod catalogue;
 mod command_line;
 mod committers;
@@ -19,6 +22,8 @@ mod links;
 mod live;
 mod live_attacks;
 mod matrix;
+mod nodes;
+mod private_redis;
 mod process;
 mod room;
 mod shares;

@@ -21,14 +21,40 @@ const empty = await start({ PARLOUR_FAKE_EMPTY: "1" });
 const browser = await launch();
 const shoot = (page, name) => page.screenshot({ path: `${ARTIFACTS}look-${name}.png` });
 const errors = [];
+/** The newest socket of each page. */
+const lines = new Map();
+/** Everybody who was ever present, by id. */
+const people = new Map();
 
 async function page(options) {
   const context = await browser.newContext(options);
   const opened = await context.newPage();
   opened.on("console", (message) => message.type() === "error" && errors.push(message.text()));
   opened.on("pageerror", (error) => errors.push(String(error)));
+  await opened.routeWebSocket(/\/api\/v1\/ws$/, (socket) => {
+    const upstream = socket.connectToServer();
+    upstream.onMessage((data) => {
+      const { type, who, ok } = JSON.parse(data);
+      for (const it of [...(ok?.members ?? []), ...(type === "presence" ? [{ who }] : [])])
+        people.set(it.who.id, it.who);
+      socket.send(data);
+    });
+    lines.set(opened, socket);
+  });
   return opened;
 }
+
+/** What the stand-in server never says: entries are withheld, and the node of these people has fallen silent. */
+function strain(opened, kind) {
+  const conversation = dev.conversation_id;
+  const say = (push) => lines.get(opened).send(JSON.stringify(push));
+  say({ type: "paused", conversation });
+  for (const who of people.values())
+    if (who.kind === kind) say({ type: "presence", conversation, who, state: "unknown" });
+}
+
+const relieve = (opened) =>
+  lines.get(opened).send(JSON.stringify({ type: "head", conversation: dev.conversation_id, epoch: 1, seq: 1 }));
 
 try {
   const phone = await page(PHONE);
@@ -47,7 +73,7 @@ try {
   await staff.getByRole("link", { name: /Maria Fernandes/ }).waitFor();
   await shoot(staff, "console-inbox");
   await staff.getByRole("link", { name: /Maria Fernandes/ }).click();
-  await staff.getByText("Internal note, staff only").waitFor();
+  await staff.getByText("Internal note, staff only", { exact: true }).waitFor();
 
   await phone.getByRole("button", { name: "Enter" }).tap();
   await phone.getByRole("heading", { name: "Flights to Mauritius" }).waitFor();
@@ -89,6 +115,23 @@ try {
   await shoot(staff, "console-800");
   await staff.setViewportSize({ width: 390, height: 844 });
   await shoot(staff, "console-390");
+
+  await staff.setViewportSize(DESKTOP.viewport);
+  for (const [opened, name, others] of [
+    [phone, "client", "staff"],
+    [staff, "console", "guest"],
+  ]) {
+    strain(opened, others);
+    await opened.getByText("Waiting for the server", { exact: false }).waitFor();
+    await shoot(opened, `${name}-paused`);
+  }
+  await staff.getByRole("button", { name: "Dark theme" }).click();
+  await staff.waitForTimeout(200);
+  await shoot(staff, "console-paused-dark");
+  for (const opened of [phone, staff]) {
+    relieve(opened);
+    await opened.getByText("Waiting for the server", { exact: false }).waitFor({ state: "detached" });
+  }
 
   await phone.context().setOffline(true);
   await phone.waitForTimeout(300);

@@ -232,7 +232,9 @@ test("staff share a new link, a third person enters by it, and a revoke ends it 
   const url = await staff.evaluate(() => navigator.clipboard.readText());
   assert.match(url, /\/s\/parlour_sh_/);
   const third = await open("third", { ...PHONE, colorScheme: "dark" });
+  let line;
   await third.routeWebSocket(/\/api\/v1\/ws$/, (socket) => {
+    line = socket;
     const upstream = socket.connectToServer();
     upstream.onMessage((data) => {
       if (holding && JSON.parse(data).type === "entry") held.push(() => socket.send(data));
@@ -248,6 +250,7 @@ test("staff share a new link, a third person enters by it, and a revoke ends it 
   await third.getByText("Writing is switched off for this link.", { exact: false }).waitFor();
   await dialog.getByText("Write messages").click();
   await third.getByRole("textbox").waitFor();
+  await aPauseIsSaidAndEnds(third, (push) => line.send(JSON.stringify(push)));
   await theSlowerOneIsTold(third);
   await dialog.getByRole("button", { name: "Revoke Third phone" }).click();
   await third.getByRole("heading", { name: "This link has ended" }).waitFor();
@@ -255,6 +258,17 @@ test("staff share a new link, a third person enters by it, and a revoke ends it 
   await shoot(third, "9-ended");
   await dialog.getByRole("button", { name: "Close" }).click();
 });
+
+/** The pushes are played, the attach that ends the pause is real: what comes afterwards is heard. */
+async function aPauseIsSaidAndEnds(third, hear) {
+  const conversation = server.dev.conversation_id;
+  hear({ type: "paused", conversation });
+  const said = third.getByRole("status").getByText("Waiting for the server.");
+  await said.waitFor();
+  await accessible(third, "the room, waiting");
+  hear({ type: "head", conversation, epoch: 1, seq: 1 });
+  await said.waitFor({ state: "detached" });
+}
 
 /** Two choose at one moment: what the third phone hears is held back until its own choice was refused. */
 async function theSlowerOneIsTold(third) {

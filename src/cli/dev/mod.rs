@@ -1,5 +1,6 @@
 //! `parlour dev`: everything on this machine. A private, durable PostgreSQL cluster (`devdb`), the roles as in production,
-//! the server as `parlour_app`, and a demonstration that is made once and found again at every later start.
+//! the server as `parlour_app`, and a demonstration that is made once and found again at every later start. With `--nodes`
+//! several servers in this one process, which tell each other over a private Redis.
 //!
 //! It never touches a database it did not make, and `parlour serve` never falls back to it. Nothing it starts outlives it.
 //! Look next in `demo.rs` (what is made), `state.rs` (what is remembered) and `welcome.rs` (what is printed).
@@ -16,22 +17,25 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
+use futures_util::future::join_all;
 use secrecy::SecretString;
 
 use crate::app::{App, AppConfig};
 use crate::auth::AuthConfig;
 use crate::auth::passwords::Work;
 use crate::auth::tokens::TokenConfig;
+use crate::bus::BusConfig;
+use crate::bus::redis::config::{RedisConfig, Topology};
 use crate::cli::dev::place::Place;
 use crate::cli::dev::state::DevState;
-use crate::cli::dev::welcome::Welcome;
+use crate::cli::dev::welcome::{Node, Welcome};
 use crate::cli::error::{CliError, Exit};
 use crate::cli::output;
 use crate::cli::signals::Signals;
 use crate::config::REQUEST_TIMEOUT;
 use crate::config::operation::Operation;
 use crate::config::secrets::{TOKEN_AUDIENCE, pepper};
-use crate::devdb::{Cluster, ClusterOptions, DevDbError, Durability, Host};
+use crate::devdb::{Cluster, ClusterOptions, DevDbError, Durability, Host, PrivateRedis};
 use crate::domain::limits::LimitsProfile;
 use crate::domain::secret::Peppers;
 use crate::http::HttpConfig;
@@ -53,9 +57,12 @@ pub struct DevArgs {
     /// Where the data lives [default: ~/.local/share/parlour, or /var/lib/parlour for root].
     #[arg(long, value_name = "DIRECTORY")]
     data_dir: Option<PathBuf>,
-    /// The port to serve on; 0 takes any [default: 8080, or the next that is free].
+    /// The port of the first server; 0 takes any [default: 8080, or the next that is free].
     #[arg(long, value_name = "PORT")]
     port: Option<u16>,
+    /// How many servers to run, on neighbouring ports; more than one need redis-server.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=4), value_name = "COUNT")]
+    nodes: u8,
     /// Let phones and other machines on the local network in.
     #[arg(long)]
     lan: bool,
@@ -75,7 +82,8 @@ pub struct DevArgs {
 
 /// Everything that must be stopped again.
 struct Running {
-    app: App,
+    apps: Vec<App>,
+    redis: Option<PrivateRedis>,
     cluster: Cluster,
     welcome: Welcome,
     data_dir: PathBuf,
@@ -89,7 +97,7 @@ pub async fn run(args: DevArgs, json: bool) -> Result<(), CliError> {
         () = signals.next() => return Ok(()),
         started = start(&args) => started,
     };
-    let Running { app, cluster, welcome, data_dir } = started?;
+    let Running { apps, redis, cluster, welcome, data_dir } = started?;
     if json {
         let line = serde_json::to_string(&welcome).map_err(|error| CliError::new(Exit::Internal, error))?;
         output::print(&line);
@@ -100,8 +108,11 @@ pub async fn run(args: DevArgs, json: bool) -> Result<(), CliError> {
     signals.next().await;
     tracing::info!("stopping");
     tokio::select! {
-        () = app.shutdown() => {}
+        _ = join_all(apps.into_iter().map(App::shutdown)) => {}
         () = signals.next() => tracing::warn!("asked twice: ending without waiting for the rest"),
+    }
+    if let Some(redis) = redis {
+        redis.stop().await;
     }
     cluster.stop().await?;
     Ok(())
@@ -113,24 +124,36 @@ async fn start(args: &DevArgs) -> Result<Running, CliError> {
         Some(given) => std::path::absolute(given).map_err(|error| CliError::new(Exit::Usage, error))?,
         None => host.default_data_dir()?,
     };
-    let options =
-        ClusterOptions { data_dir: data_dir.clone(), socket_dir: None, durability: Durability::Durable, host };
+    let options = ClusterOptions {
+        data_dir: data_dir.clone(),
+        socket_dir: None,
+        durability: Durability::Durable,
+        host: host.clone(),
+    };
     let mut state = recall(&options, args.reset).await?;
-    let place = Place::find(args.port, args.lan).await?;
+    let places = Place::find_all(args.nodes, args.port, args.lan).await?;
     let cluster = Cluster::start(options).await?;
     if !cluster.is_owner() {
         return Err(runs_already(&data_dir));
     }
+    // One node has nobody to tell.
+    let redis = if args.nodes > 1 { Some(PrivateRedis::start(&data_dir, &host).await?) } else { None };
     prepare_cluster(&cluster.superuser_url("postgres"), DATABASE).await?;
     migrate(&cluster.url("parlour_migrator", DATABASE)).await?;
     warn_of(args);
-    let http_url = place.url();
-    let config = app_config(args, &state, &place, cluster.url("parlour_app", DATABASE))?;
-    let app = App::start(config, place.listener).await?;
-    let staff = demo::open(&app, &mut state, &data_dir).await?;
+    let (mut apps, mut nodes) = (vec![], vec![]);
+    for place in places {
+        nodes.push(Node::at(place.url()));
+        let config = app_config(args, &state, &place, cluster.url("parlour_app", DATABASE), bus_over(redis.as_ref()))?;
+        apps.push(App::start(config, place.listener).await?);
+    }
+    let (Some(app), Some((first, others))) = (apps.first(), nodes.split_first()) else {
+        return Err(CliError::new(Exit::Internal, "there is no node"));
+    };
+    let staff = demo::open(app, &mut state, &data_dir).await?;
     let Some(demo) = &state.demo else { return Err(CliError::new(Exit::Internal, "the demonstration got lost")) };
-    let welcome = Welcome::new(demo, &http_url, staff);
-    Ok(Running { app, cluster, welcome, data_dir })
+    let welcome = Welcome::new(demo, first, others, staff);
+    Ok(Running { apps, redis, cluster, welcome, data_dir })
 }
 
 /// What an earlier start left, or a fresh beginning. Data of a first start that never became ready is thrown away.
@@ -162,7 +185,19 @@ fn runs_already(data_dir: &Path) -> CliError {
     CliError::new(Exit::Unavailable, message)
 }
 
-fn app_config(args: &DevArgs, state: &DevState, place: &Place, database_url: String) -> Result<AppConfig, CliError> {
+fn bus_over(redis: Option<&PrivateRedis>) -> BusConfig {
+    redis.map_or(BusConfig::Memory, |redis| {
+        BusConfig::Redis(RedisConfig { urls: vec![redis.url().into()], topology: Topology::Single })
+    })
+}
+
+fn app_config(
+    args: &DevArgs,
+    state: &DevState,
+    place: &Place,
+    database_url: String,
+    bus: BusConfig,
+) -> Result<AppConfig, CliError> {
     let limits = args.limits_profile;
     let unusable =
         || CliError::new(Exit::Unavailable, "dev.json holds no usable keys; parlour dev --reset begins anew");
@@ -194,6 +229,7 @@ fn app_config(args: &DevArgs, state: &DevState, place: &Place, database_url: Str
             limits,
         },
         ws: WsConfig { allowed_origins: place.origins(), limits, drain_spread: DRAIN, ..WsConfig::default() },
+        bus,
         hub: HubConfig::default(),
         listener: ListenerConfig::default(),
         drain: DRAIN,

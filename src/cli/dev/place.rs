@@ -22,8 +22,22 @@ pub struct Place {
 }
 
 impl Place {
+    /// Binds one place for each node: the given port and those after it, or the first that are free.
+    pub async fn find_all(nodes: u8, port: Option<u16>, lan: bool) -> Result<Vec<Self>, CliError> {
+        let mut places = vec![];
+        for number in 0..u16::from(nodes) {
+            let port = match port {
+                // Any port for the first node means any port for all.
+                None | Some(0) => port,
+                Some(first) => Some(first.checked_add(number).ok_or_else(|| beyond_the_last(first))?),
+            };
+            places.push(Self::find(port, lan).await?);
+        }
+        Ok(places)
+    }
+
     /// Binds the given port, or the first free one.
-    pub async fn find(port: Option<u16>, lan: bool) -> Result<Self, CliError> {
+    async fn find(port: Option<u16>, lan: bool) -> Result<Self, CliError> {
         let (bind, host) = if lan {
             (Ipv4Addr::UNSPECIFIED, lan_address()?)
         } else {
@@ -57,6 +71,10 @@ impl Place {
     }
 }
 
+fn beyond_the_last(first: u16) -> CliError {
+    CliError::new(Exit::Usage, format!("there are not enough ports after {first}; choose a smaller --port"))
+}
+
 /// This machine's address on the local network. Connecting a UDP socket sends nothing; it only chooses a route.
 fn lan_address() -> Result<IpAddr, CliError> {
     let ask = || {
@@ -83,5 +101,18 @@ mod tests {
         let refused = Place::find(Some(first.port), false).await.unwrap_err();
         assert!(refused.to_string().contains("--port"), "{refused}");
         assert_ne!(Place::find(Some(0), false).await.unwrap().port, 0);
+    }
+
+    #[tokio::test]
+    async fn every_node_has_a_port_of_its_own() {
+        let anywhere = Place::find_all(2, Some(0), false).await.unwrap();
+        assert_ne!(anywhere[0].port, anywhere[1].port);
+        let free = Place::find_all(3, None, false).await.unwrap();
+        assert!(free[0].port != free[1].port && free[1].port != free[2].port && free[0].port != free[2].port);
+        let taken = anywhere[1].port;
+        let refused = Place::find_all(2, Some(taken - 1), false).await.unwrap_err();
+        assert!(refused.to_string().contains("--port"), "{refused}");
+        let refused = Place::find_all(2, Some(u16::MAX), false).await.unwrap_err();
+        assert!(refused.to_string().contains("--port"), "{refused}");
     }
 }

@@ -1,4 +1,5 @@
 //! What `parlour dev` prints once it is ready: at most 12 lines and a QR code for people, one line of JSON for programs.
+//! Every node beyond the second takes a line more.
 //!
 //! Pure: everything printed is handed in. The secrets in it belong to a demonstration on this machine.
 
@@ -19,7 +20,25 @@ pub struct Staff {
     pub token: String,
 }
 
-/// Everything there is to know to begin.
+/// Where one node is reached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Node {
+    pub http_url: String,
+    pub ws_url: String,
+}
+
+impl Node {
+    /// The node whose addresses begin like this.
+    pub fn at(http_url: String) -> Self {
+        Self { ws_url: format!("{}/api/v1/ws", http_url.replacen("http", "ws", 1)), http_url }
+    }
+
+    fn console_url(&self) -> String {
+        format!("{}/console", self.http_url)
+    }
+}
+
+/// Everything there is to know to begin. What is not of one node leads to the first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Welcome {
     pub http_url: String,
@@ -30,30 +49,34 @@ pub struct Welcome {
     pub staff: Vec<Staff>,
     pub share_url: String,
     pub api_key: String,
+    /// Every node, the first one too.
+    pub nodes: Vec<Node>,
 }
 
 impl Welcome {
     /// From what is remembered, where it is reached and whom it lets in.
-    pub fn new(demo: &Demo, http_url: &str, staff: Vec<Staff>) -> Self {
+    pub fn new(demo: &Demo, first: &Node, others: &[Node], staff: Vec<Staff>) -> Self {
         Self {
-            http_url: http_url.to_owned(),
-            ws_url: format!("{}/api/v1/ws", http_url.replacen("http", "ws", 1)),
-            console_url: format!("{http_url}/console"),
+            http_url: first.http_url.clone(),
+            ws_url: first.ws_url.clone(),
+            console_url: first.console_url(),
             organization_id: demo.organization,
             conversation_id: demo.conversation,
             staff,
-            share_url: format!("{http_url}/s/{}", demo.link.token),
+            share_url: share_url(first, &demo.link.token),
             api_key: demo.api_key.clone(),
+            nodes: std::iter::once(first).chain(others).cloned().collect(),
         }
     }
 
-    /// The words for people, at most 12 lines.
+    /// The words for people.
     pub fn text(&self, data_dir: &Path, lan: bool) -> String {
         let mut lines = vec![format!("Parlour is ready.    Console   {}", self.console_url)];
         for person in &self.staff {
             lines.push(format!("  log in as          {}   password   {}", person.email, person.password));
         }
         lines.push(format!("  client's link      {}", self.share_url));
+        lines.extend(self.words_of_other_nodes());
         lines.push(format!("  API key            {}", self.api_key));
         lines.push(format!("  for the tour       {}", self.export()));
         lines.push("Push a message into the client's room:".to_owned());
@@ -62,6 +85,17 @@ impl Welcome {
         let phones = if lan { "phones on this network can scan" } else { "with --lan a phone can scan" };
         lines.push(format!("Stop with Ctrl-C. The client's link, which {phones}:"));
         lines.join("\n")
+    }
+
+    /// The other consoles, and a link for a second client: the same one, by way of the second node.
+    fn words_of_other_nodes(&self) -> Vec<String> {
+        let others = self.nodes.iter().enumerate().skip(1);
+        let mut lines: Vec<String> =
+            others.map(|(index, node)| format!("  console, node {}    {}", index + 1, node.console_url())).collect();
+        if let (Some(second), Some((_, token))) = (self.nodes.get(1), self.share_url.rsplit_once('/')) {
+            lines.push(format!("  2nd client's link  {}", share_url(second, token)));
+        }
+        lines
     }
 
     /// The client's link as a QR code of half blocks; empty when it does not fit into one.
@@ -88,6 +122,11 @@ impl Welcome {
     }
 }
 
+/// Every node knows every link.
+fn share_url(node: &Node, token: &str) -> String {
+    format!("{}/s/{token}", node.http_url)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,6 +146,7 @@ mod tests {
             staff: vec![person("amira"), person("kevin")],
             share_url: format!("http://127.0.0.1:8080/s/parlour_sh_{}", "x".repeat(48)),
             api_key: format!("parlour_sk_{}", "y".repeat(48)),
+            nodes: vec![Node::at("http://127.0.0.1:8080".to_owned())],
         }
     }
 
@@ -121,6 +161,18 @@ mod tests {
         assert!(text.contains(&format!(" CONVERSATION={}\n", welcome.conversation_id)), "the tour's variables");
         assert!(text.contains("DEVELOPMENT DATABASE at /var/lib/parlour") && text.contains("Ctrl-C"));
         assert!(!text.contains("eyJ"), "tokens are for programs");
+        assert!(!text.contains("2nd"), "there is one node");
+    }
+
+    #[test]
+    fn a_second_node_has_its_console_and_a_link_for_a_second_client() {
+        let mut welcome = welcome();
+        welcome.nodes.push(Node::at("http://127.0.0.1:8081".to_owned()));
+        assert_eq!(welcome.nodes[1].ws_url, "ws://127.0.0.1:8081/api/v1/ws");
+        let text = welcome.text(Path::new("/var/lib/parlour"), false);
+        assert!(text.lines().count() <= 12, "{text}");
+        assert!(text.contains("console, node 2    http://127.0.0.1:8081/console\n"), "{text}");
+        assert!(text.contains("2nd client's link  http://127.0.0.1:8081/s/parlour_sh_xxx"), "{text}");
     }
 
     #[test]
@@ -143,6 +195,7 @@ mod tests {
             "console_url",
             "conversation_id",
             "http_url",
+            "nodes",
             "organization_id",
             "share_url",
             "staff",
@@ -150,5 +203,7 @@ mod tests {
         ];
         assert_eq!(fields, expected);
         assert!(value["staff"][0]["token"].is_string());
+        let node = serde_json::json!({"http_url": value["http_url"], "ws_url": value["ws_url"]});
+        assert_eq!(value["nodes"], serde_json::json!([node]), "the first node is what stands above");
     }
 }

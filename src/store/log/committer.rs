@@ -16,11 +16,11 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgDatabaseError, PgSeverity
 use tokio::time::{Instant, timeout_at};
 
 use crate::domain::draft::Draft;
-use crate::domain::room::Committed;
+use crate::domain::room::{Committed, RoomKey};
 use crate::store::error::StoreError;
-use crate::store::log::CommitHook;
 use crate::store::log::append::{Verdict, Wait, call};
 use crate::store::log::queue::Pending;
+use crate::store::log::{CommitHook, Handover};
 
 /// Pause between two tries to reach the database.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(50);
@@ -83,7 +83,12 @@ impl Committer {
             Ok(verdicts) => verdicts,
             Err(CallError::Locked) => return batch,
             Err(error) => {
+                let unsure: Vec<RoomKey> =
+                    batch.iter().filter(|pending| pending.uncertain).map(Pending::room).collect();
                 batch.into_iter().for_each(|pending| error.tell(pending));
+                if !unsure.is_empty() {
+                    self.hand_over(Handover::Unsure(unsure)).await;
+                }
                 return Vec::new();
             }
         };
@@ -101,15 +106,15 @@ impl Committer {
             }
         }
         if !committed.is_empty() {
-            self.hand_over(committed).await;
+            metrics::counter!("parlour_entries_committed_total").increment(committed.len() as u64);
+            self.hand_over(Handover::Committed(committed)).await;
         }
         busy
     }
 
     /// A hook must not panic; one that does must not end the committer with it. The rooms find what was lost in the log.
-    async fn hand_over(&self, committed: Vec<Committed>) {
-        metrics::counter!("parlour_entries_committed_total").increment(committed.len() as u64);
-        if AssertUnwindSafe((self.hook)(committed)).catch_unwind().await.is_err() {
+    async fn hand_over(&self, handover: Handover) {
+        if AssertUnwindSafe((self.hook)(handover)).catch_unwind().await.is_err() {
             tracing::error!("handing over committed entries panicked; rooms will find them in the log");
         }
     }

@@ -90,8 +90,17 @@ pub trait ReadLog: Send + Sync + 'static {
     fn heads(&self, rooms: Vec<RoomKey>) -> LogFuture<'_, Vec<(RoomKey, Head)>>;
 }
 
-/// What happens to entries right after they were committed and their authors answered: delivery. Must not fail or block long.
-pub type CommitHook = Arc<dyn Fn(Vec<Committed>) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+/// What happens right after entries were committed and their authors answered: delivery. Must not fail or block long.
+pub type CommitHook = Arc<dyn Fn(Handover) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+
+/// What the hook is told.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Handover {
+    /// These were committed; in the order of their numbers.
+    Committed(Vec<Committed>),
+    /// Drafts for these rooms were answered with "outcome unknown": they may have been committed, or may be yet.
+    Unsure(Vec<RoomKey>),
+}
 
 /// Why a draft has no verdict.
 #[derive(Debug, thiserror::Error)]

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
+use parlour::bus::Line;
 use parlour::domain::limits::LimitsProfile;
 use parlour::domain::policy::{Facts, Grant, Read};
 use parlour::domain::principal::{Actor, Organization, Principal, View};
@@ -247,7 +248,7 @@ impl Node {
             everyone: Mutex::default(),
             pages: AtomicUsize::new(0),
         });
-        let hub = Arc::new(Hub::new(Arc::clone(&log) as _, HubConfig::default()));
+        let hub = Arc::new(Hub::new(Arc::clone(&log) as _, Line::alone(), HubConfig::default()));
         let organization = Organization { id: organization, name: "Meridian".to_owned(), active: true, version: 1 };
         let desk = Arc::new(TestDesk { log: Arc::clone(&log), hub: OnceLock::from(Arc::clone(&hub)), organization });
         let stopping = Stopping::default();

@@ -12,12 +12,13 @@ use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use parlour::auth::Auth;
+use parlour::bus::Line;
 use parlour::commands::Commands;
 use parlour::domain::limits::LimitsProfile;
 use parlour::http::{Api, HttpConfig, routes};
 use parlour::hub::{Hub, HubConfig};
 use parlour::store::log::read::LogReader;
-use parlour::store::log::{CommitHook, Log, ReadLog};
+use parlour::store::log::{Log, ReadLog};
 use parlour::store::{RequireDurability, Store};
 use parlour_protocol::id::{ApiKeyId, OrganizationId};
 use serde_json::{Value, json};
@@ -123,13 +124,8 @@ impl Edge {
         let store = Store::new(&database.app_url, 4).expect("a store");
         let tasks = TaskTracker::new();
         let reader: Arc<dyn ReadLog> = Arc::new(LogReader::new(store.clone()));
-        let hub = Arc::new(Hub::new(Arc::clone(&reader), HubConfig::default()));
-        let deliver_to = Arc::clone(&hub);
-        let hook: CommitHook = Arc::new(move |committed| {
-            let hub = Arc::clone(&deliver_to);
-            Box::pin(async move { hub.deliver(committed).await })
-        });
-        let log = Log::start(&store, &hook, &tasks);
+        let hub = Arc::new(Hub::new(Arc::clone(&reader), Line::alone(), HubConfig::default()));
+        let log = Log::start(&store, &hub.commit_hook(), &tasks);
         let auth = Arc::new(Auth::new(store.clone(), auth_config(limits)).expect("the tests' keys"));
         let commands = Arc::new(Commands::new(store.clone(), log, reader, hub, Arc::clone(&auth)));
         let config = HttpConfig {

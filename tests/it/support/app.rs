@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use parlour::app::{App, AppConfig};
+use parlour::bus::BusConfig;
 use parlour::domain::limits::LimitsProfile;
 use parlour::http::HttpConfig;
 use parlour::hub::HubConfig;
@@ -67,6 +68,7 @@ fn config(database: &Database) -> AppConfig {
             limits: LimitsProfile::Test,
         },
         ws: WsConfig { limits: LimitsProfile::Test, ..WsConfig::default() },
+        bus: BusConfig::Memory,
         hub: HubConfig { offline_grace: Duration::from_millis(200), ..HubConfig::default() },
         listener: ListenerConfig::default(),
         drain: Duration::from_secs(5),

@@ -9,7 +9,7 @@ use parlour_protocol::codec::Codec;
 use parlour_protocol::id::{ClientId, ConversationId};
 use serde_json::Value;
 
-use crate::support::actors::Actor;
+use crate::support::actors::{Actor, Endpoint};
 use crate::support::socket::{Answer, Socket};
 use crate::support::until::PATIENCE;
 
@@ -38,6 +38,9 @@ pub struct Acked {
 /// The client.
 pub struct Follower {
     actor: Actor,
+    /// The nodes it comes back to, in turn.
+    endpoints: Vec<Endpoint>,
+    turn: usize,
     codec: Codec,
     conversation: ConversationId,
     socket: Option<Socket>,
@@ -54,7 +57,13 @@ impl Follower {
     /// A client that has seen nothing yet.
     pub fn new(actor: Actor, conversation: ConversationId, codec: Codec) -> Self {
         let (given, acked) = (Vec::new(), Vec::new());
-        Self { actor, codec, conversation, socket: None, epoch: 1, given, acked, resumes: 0 }
+        let endpoints = vec![actor.endpoint.clone()];
+        Self { actor, endpoints, turn: 0, codec, conversation, socket: None, epoch: 1, given, acked, resumes: 0 }
+    }
+
+    /// From now on it comes back to the next of these nodes each time, beginning with that number.
+    pub fn roam(&mut self, endpoints: &[Endpoint], first: usize) {
+        (self.endpoints, self.turn) = (endpoints.to_vec(), first);
     }
 
     /// The last number given.
@@ -113,7 +122,9 @@ impl Follower {
             return;
         }
         self.socket = None;
-        let Ok(socket) = Socket::open(&self.actor.endpoint.ws, self.codec).await else {
+        let endpoint = &self.endpoints[self.turn % self.endpoints.len()];
+        self.turn += 1;
+        let Ok(socket) = Socket::open(&endpoint.ws, self.codec).await else {
             // The server is away; the connection is refused at once, so give it a moment.
             return tokio::time::sleep(Duration::from_millis(20)).await;
         };

@@ -17,6 +17,7 @@ use crate::support::until::until;
 pub struct Server {
     child: Child,
     database_url: String,
+    settings: Vec<(String, String)>,
     address: std::net::SocketAddr,
     admin: std::net::SocketAddr,
 }
@@ -24,8 +25,14 @@ pub struct Server {
 impl Server {
     /// Starts on a free port and waits until it is ready.
     pub async fn start(database: &Database) -> Self {
+        Self::start_with(database, &[]).await
+    }
+
+    /// Starts with more settings.
+    pub async fn start_with(database: &Database, settings: &[(&str, &str)]) -> Self {
         let (address, admin) = (free_address().await, free_address().await);
-        Self::start_at(address, admin, database.app_url.clone()).await
+        let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Self::start_at(address, admin, database.app_url.clone(), settings).await
     }
 
     /// Where it is reached.
@@ -41,7 +48,19 @@ impl Server {
     /// Kills it with SIGKILL and starts another at the same address.
     pub async fn kill_and_start_again(mut self) -> Self {
         self.child.kill().await.expect("the kill");
-        Self::start_at(self.address, self.admin, self.database_url.clone()).await
+        self.start_again().await
+    }
+
+    /// Stops it with SIGTERM, waits for the end, and starts another at the same address.
+    pub async fn restart(mut self) -> Self {
+        self.ask_to_stop();
+        let status = self.child.wait().await.expect("the end");
+        assert_eq!(status.code(), Some(0));
+        self.start_again().await
+    }
+
+    async fn start_again(&self) -> Self {
+        Self::start_at(self.address, self.admin, self.database_url.clone(), self.settings.clone()).await
     }
 
     /// Sends SIGTERM, waits for the end, and returns everything it logged.
@@ -65,7 +84,12 @@ impl Server {
         String::from_utf8(output.stderr).expect("UTF-8")
     }
 
-    async fn start_at(address: std::net::SocketAddr, admin: std::net::SocketAddr, database_url: String) -> Self {
+    async fn start_at(
+        address: std::net::SocketAddr,
+        admin: std::net::SocketAddr,
+        database_url: String,
+        settings: Vec<(String, String)>,
+    ) -> Self {
         let child = Command::new(env!("CARGO_BIN_EXE_parlour"))
             .arg("serve")
             .env_clear()
@@ -76,13 +100,14 @@ impl Server {
             .env("TOKEN_KEY", TOKEN_KEY)
             .env("SHARE_PEPPER", STANDARD.encode(PEPPER))
             .env("LIMITS_PROFILE", "test")
+            .envs(settings.iter().cloned())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
             .expect("the server starts");
-        let mut server = Self { child, database_url, address, admin };
+        let mut server = Self { child, database_url, settings, address, admin };
         let endpoint = server.endpoint();
         until("the server is ready", || {
             assert!(server.child.try_wait().expect("its state").is_none(), "the server ended");

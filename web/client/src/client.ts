@@ -52,7 +52,8 @@ export interface ClientEvents {
   entry: { room: Room; at: Positioned };
   /** What was held of this conversation is void (a restore re-used its numbers); it is being read anew. */
   discontinuity: { conversation: string };
-  presence: { room: Room; who: Who; state: PresenceState };
+  /** Whose presence changed, and what was known of it before: from `unknown` to `online` nobody came. */
+  presence: { room: Room; who: Who; state: PresenceState; before: PresenceState };
   share: { conversation: string; share: Share };
   inbox: ConversationRow;
 }
@@ -323,14 +324,17 @@ export class ParlourClient extends Emitter<ClientEvents> {
         this.#hearEntry(room, push);
         return;
       case "head":
-        if (push.epoch !== room.position?.epoch || push.seq > room.last) void this.#attach(room);
+        // After a pause the session gets no entries before it has attached again, however old the head.
+        if (room.paused || push.epoch !== room.position?.epoch || push.seq > room.last) void this.#attach(room);
         return;
+      case "paused":
+        room.paused = true;
+        break;
       case "typing":
         this.#hearTyping(room, push);
         break;
       case "presence":
-        room.meet(push.who, push.state);
-        this.emit("presence", { room, who: push.who, state: push.state });
+        this.emit("presence", { room, who: push.who, state: push.state, before: room.meet(push.who, push.state) });
         break;
       case "receipt":
         room.note({ who: push.who, received: push.received, read: push.read });

@@ -9,6 +9,7 @@ import type {
   Member,
   Position,
   Positioned,
+  PresenceState,
   Receipt,
   Right,
   Share,
@@ -28,6 +29,8 @@ export type Phase = "attaching" | "live" | "gone";
 export class Room {
   readonly id: string;
   phase: Phase = "attaching";
+  /** The server withholds entries for now: what is held may not be the newest. Ends with the next live attach. */
+  paused = false;
   /** Why the room is `gone`. */
   error: ParlourError | null = null;
   conversation: ConversationHead | null = null;
@@ -82,6 +85,7 @@ export class Room {
   /** What a live attach says beside the entries. */
   goLive(reply: AttachReply): void {
     this.phase = "live";
+    this.paused = false;
     this.error = null;
     this.conversation = reply.conversation ?? this.conversation;
     this.permissions = reply.permissions ?? this.permissions;
@@ -124,8 +128,11 @@ export class Room {
     return this.entries.some((it) => it.entry.client_id === clientId);
   }
 
-  meet(who: Who, state: Member["state"]): void {
+  /** Takes in how somebody is now; gives how they were. */
+  meet(who: Who, state: PresenceState): PresenceState {
+    const before = this.members.find((it) => it.who.id === who.id)?.state ?? "offline";
     this.members = [...this.members.filter((it) => it.who.id !== who.id), { who, state }];
+    return before;
   }
 
   note(receipt: Receipt): void {

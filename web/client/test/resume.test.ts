@@ -82,6 +82,51 @@ test("a reset is told as a discontinuity, and the room is read anew", async () =
   assert.deepEqual(scene.client.room(ROOM)?.position, { epoch: 2, seq: 2 });
 });
 
+test("a pause ends with the next head, however old, and an attach from where the room stands", async () => {
+  const scene = new Scene();
+  const socket = await scene.inRoom(3);
+  const paused = () => scene.client.room(ROOM)?.paused;
+  await socket.push({ type: "head", conversation: ROOM, epoch: 1, seq: 3 });
+  assert.equal(socket.of("attach").length, 1, "a head that is held already means nothing by itself");
+  await socket.push({ type: "paused", conversation: ROOM });
+  assert.equal(paused(), true);
+  assert.deepEqual(scene.seqs(), range(3), "what is held stays readable");
+  await socket.push({ type: "head", conversation: ROOM, epoch: 1, seq: 3 });
+  assert.deepEqual(socket.last("attach").since, { epoch: 1, seq: 3 });
+  assert.equal(paused(), true, "until the attach is answered the session gets no entries");
+  await socket.answer("attach", scene.attached([], 3, { resumed: true }));
+  assert.equal(paused(), false);
+  await socket.push(entryPush(4));
+  assert.deepEqual(scene.seqs(), range(4));
+});
+
+test("a pause ends with the attach after a reconnect, too", async () => {
+  const scene = new Scene();
+  const first = await scene.inRoom(3);
+  await first.push({ type: "paused", conversation: ROOM });
+  await first.end(1013);
+  await scene.clock.pass(1000);
+  const second = await scene.hello();
+  await second.answer("attach", scene.attached(messages(4, 5), 5, { resumed: true }));
+  assert.equal(scene.client.room(ROOM)?.paused, false);
+  assert.deepEqual(scene.seqs(), range(5));
+});
+
+test("whoever cannot be heard is neither gone nor, when heard again, newly come", async () => {
+  const scene = new Scene();
+  const socket = await scene.inRoom(0);
+  const told = scene.heard("presence");
+  const who = { kind: "guest" as const, id: "g1", name: "Maria" };
+  for (const state of ["online", "unknown", "online", "unknown", "offline"] as const) {
+    await socket.push({ type: "presence", conversation: ROOM, who, state });
+    assert.deepEqual(scene.client.room(ROOM)?.members, [{ who, state }]);
+  }
+  assert.deepEqual(
+    told.map(({ before, state }) => `${before} → ${state}`),
+    ["offline → online", "online → unknown", "unknown → online", "online → unknown", "unknown → offline"],
+  );
+});
+
 test("older entries are put before the first one held", async () => {
   const scene = new Scene();
   scene.client.join(ROOM);

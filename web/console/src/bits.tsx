@@ -22,13 +22,16 @@ interface AvatarProps {
   kind?: ActorKind;
   size?: "sm" | "xs" | "";
   online?: boolean;
+  /** Perhaps online: an open ring instead of a dot. */
+  unsure?: boolean;
   me?: boolean;
 }
 
-export function Avatar({ name, kind = "guest", size = "", online = false, me = false }: AvatarProps) {
+export function Avatar({ name, kind = "guest", size = "", online, unsure, me }: AvatarProps) {
   const system = kind === "service";
+  const presence = online ? "on" : unsure ? "unsure" : "";
   return (
-    <span class={`av ${size} ${online ? "on" : ""} ${me ? "me" : ""} ${system ? "sys" : ""}`} aria-hidden="true">
+    <span class={`av ${size} ${presence} ${me ? "me" : ""} ${system ? "sys" : ""}`} aria-hidden="true">
       {system ? <Spark /> : initials(name)}
     </span>
   );

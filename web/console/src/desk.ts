@@ -64,8 +64,8 @@ export class Desk {
     this.client.on("share", ({ conversation, share }) => {
       if (conversation === this.#room?.id) this.putShare(share);
     });
-    this.client.on("presence", ({ room, who, state }) => {
-      if (room !== this.#room || who.kind !== "guest" || state !== "online") return;
+    this.client.on("presence", ({ room, who, state, before }) => {
+      if (room !== this.#room || who.kind !== "guest" || state !== "online" || before !== "offline") return;
       const arrival = { after: room.last, who, at: new Date().toISOString() };
       this.arrivals.value = [...this.arrivals.value, arrival];
     });

@@ -1,6 +1,6 @@
 // The context beside a thread: the conversation's facts, the link that matters now, and who is here.
 // It shows what the server knows and leaves out what it does not.
-import type { Room, Share } from "@parlour/client";
+import type { PresenceState, Room, Share } from "@parlour/client";
 import { span, stamp, zoneCode } from "../../common/format.ts";
 import { Check } from "../../common/icon.tsx";
 import { Avatar, Stage, useNow } from "./bits.tsx";
@@ -118,17 +118,24 @@ function Permission({ name }: { name: string }) {
 
 function People({ desk, room }: { desk: Desk; room: Room }) {
   desk.tick.value; // follow the room
-  const here = room.members.filter((it) => it.state === "online");
+  const of = (state: PresenceState) => room.members.filter((it) => it.state === state);
+  const here = [...of("online"), ...of("unknown")];
   return (
     <section>
       <h3>{S.hereNow}</h3>
       {here.length === 0 && <p class="q">{S.noOne}</p>}
       <ul class="people">
-        {here.map(({ who }) => (
+        {here.map(({ who, state }) => (
           <li key={who.id} class="row">
-            <Avatar name={who.name} kind={who.kind} size="sm" online />
+            <Avatar
+              name={who.name}
+              kind={who.kind}
+              size="sm"
+              online={state === "online"}
+              unsure={state === "unknown"}
+            />
             <span class="ell grow">{who.name}</span>
-            <span class="small f cap">{who.kind}</span>
+            <span class="small f cap">{state === "unknown" ? S.perhapsHere : who.kind}</span>
           </li>
         ))}
       </ul>

@@ -70,8 +70,10 @@ export const S = {
 
   backToList: "Back to the list",
   with: (title: string) => `Conversation with ${title}`,
-  guestsOnline: (names: string[]) => `Online · ${list(names)}`,
-  nobodyOnline: "Not online",
+  guestsOnline: (names: string[], unsure: string[]) => {
+    if (names.length === 0) return unsure.length === 0 ? "Not online" : `Perhaps online · ${list(unsure)}`;
+    return `Online · ${list(names)}${unsure.length === 0 ? "" : `, perhaps ${list(unsure)}`}`;
+  },
   viewing: (names: string[]) => `${list(names)} ${be(names)} viewing`,
   share: "Share",
   messages: "Messages",
@@ -123,6 +125,7 @@ export const S = {
 
   reconnecting: "Reconnecting. You can go on writing.",
   suspended: "No connection. What you write is kept and goes out, in order, as soon as it is back.",
+  paused: "Waiting for the server. Nothing is lost: what you write is kept.",
   refused: "The server closed this session. Sign in again to go on.",
 
   context: "Context",
@@ -142,6 +145,7 @@ export const S = {
   people: "People",
   hereNow: "Here now",
   noOne: "Nobody is here now.",
+  perhapsHere: "perhaps here",
 
   shareWith: (title: string) => `Share with ${title}`,
   label: "Label",

@@ -1,6 +1,6 @@
 // One conversation: whose it is and who is here, its lines, and where to write. Older lines are read on the way up.
 // It must never move what is being read, and marks as read only what is on a visible, focused page. Lines are drawn in lines.tsx.
-import type { Room } from "@parlour/client";
+import type { ActorKind, PresenceState, Room } from "@parlour/client";
 import { useEffect, useRef } from "preact/hooks";
 import { useFollow } from "../../common/follow.ts";
 import { firstName } from "../../common/format.ts";
@@ -26,7 +26,7 @@ export function Thread({ desk, onShare }: { desk: Desk; onShare(): void }) {
   return (
     <main class="thread" aria-label={S.with(title)}>
       <Head desk={desk} room={room} title={title} onShare={onShare} />
-      <Connection desk={desk} />
+      <Connection desk={desk} room={room} />
       {room.phase === "gone" ? (
         <p class="banner bad" role="alert">
           <Alert />
@@ -57,20 +57,24 @@ interface HeadProps {
 
 function Head({ desk, room, title, onShare }: HeadProps) {
   desk.tick.value; // follow the room
-  const here = room.members.filter((it) => it.state === "online");
-  const guests = here.filter((it) => it.who.kind === "guest").map((it) => it.who.name);
   const me = desk.client.me?.id;
-  const colleagues = here.filter((it) => it.who.kind === "staff" && it.who.id !== me).map((it) => it.who.name);
+  const names = (kind: ActorKind, state: PresenceState) =>
+    room.members
+      .filter((it) => it.who.kind === kind && it.state === state && it.who.id !== me)
+      .map((it) => it.who.name);
+  const guests = names("guest", "online");
+  const unsure = names("guest", "unknown");
+  const colleagues = names("staff", "online");
   return (
     <header class="head">
       <button type="button" class="btn ghost icon back" aria-label={S.backToList} onClick={() => show(null)}>
         <Back class="flip" />
       </button>
-      <Avatar name={title} online={guests.length > 0} />
+      <Avatar name={title} online={guests.length > 0} unsure={unsure.length > 0} />
       <div class="grow">
         <h2 class="ell">{title}</h2>
         <p class="small q ell" role="status">
-          {guests.length > 0 ? S.guestsOnline(guests) : S.nobodyOnline}
+          {S.guestsOnline(guests, unsure)}
         </p>
       </div>
       {colleagues[0] && (
@@ -92,7 +96,9 @@ function Head({ desk, room, title, onShare }: HeadProps) {
   );
 }
 
-function Connection({ desk }: { desk: Desk }) {
+/** Why nothing new comes, if it does not: the line is down, or the server waits. */
+function Connection({ desk, room }: { desk: Desk; room: Room }) {
+  desk.tick.value; // follow the room
   const line = desk.line.value;
   const once = useRef(false);
   if (line === "connected") once.current = true;
@@ -108,11 +114,20 @@ function Connection({ desk }: { desk: Desk }) {
       </p>
     );
   }
-  if (!down) return null;
+  if (!down) return room.paused && line === "connected" ? <Paused /> : null;
   return (
     <p class="banner" role="status">
       {line === "suspended" ? <WifiOff /> : <span class="spin" />}
       {line === "suspended" ? S.suspended : S.reconnecting}
+    </p>
+  );
+}
+
+function Paused() {
+  return (
+    <p class="banner" role="status">
+      <span class="spin" />
+      {S.paused}
     </p>
   );
 }

@@ -1,5 +1,6 @@
 // The room as a guest sees it: whose it is, how long it lasts, the log, and where to write.
 // It decides nothing about entries (log.tsx) or cards (offer.tsx). Rights change while it is open and are read anew at every draw.
+import type { PresenceState, Room } from "@parlour/client";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { firstName } from "../../common/format.ts";
 import { Call, Clock, Mail, WifiOff } from "../../common/icon.tsx";
@@ -26,7 +27,10 @@ export function RoomPage({ guest }: { guest: Guest }) {
   guest.tick.value; // follow the room
   const { room, facts } = guest;
   if (!room) return null;
-  const here = room.members.filter((it) => it.who.kind === "staff" && it.state === "online").map((it) => it.who.name);
+  const staff = (state: PresenceState) =>
+    room.members.filter((it) => it.who.kind === "staff" && it.state === state).map((it) => it.who.name);
+  const here = staff("online");
+  const unsure = staff("unknown");
   const organization = facts.organization;
   return (
     <div class="app room">
@@ -34,15 +38,20 @@ export function RoomPage({ guest }: { guest: Guest }) {
         {organization && <Logo organization={organization} />}
         <div class="grow">
           <h1>{organization?.name ?? room.conversation?.title}</h1>
-          <p>{here.length > 0 ? S.here(here.slice(0, 2)) : S.away}</p>
+          <p>{words(here.slice(0, 2), unsure.slice(0, 2))}</p>
         </div>
         <Contact organization={organization} />
       </header>
-      <Strip guest={guest} />
+      <Strip guest={guest} room={room} />
       <Log guest={guest} room={room} />
       <Composer guest={guest} room={room} to={here[0] ? firstName(here[0]) : (organization?.name ?? "")} />
     </div>
   );
+}
+
+function words(here: string[], unsure: string[]): string {
+  if (here.length > 0) return S.here(here);
+  return unsure.length > 0 ? S.perhapsHere(unsure) : S.away;
 }
 
 function Contact({ organization }: { organization: Organization | null }) {
@@ -56,8 +65,9 @@ function Contact({ organization }: { organization: Organization | null }) {
   );
 }
 
-/** One line under the head: the line is down, or when the link ends. */
-function Strip({ guest }: { guest: Guest }) {
+/** One line under the head: the line is down, the server waits, or when the link ends. */
+function Strip({ guest, room }: { guest: Guest; room: Room }) {
+  guest.tick.value; // follow the room
   const now = useNow(30_000);
   const line = guest.line.value;
   const connectedOnce = useRef(false);
@@ -73,6 +83,17 @@ function Strip({ guest }: { guest: Guest }) {
           {offline ? S.offlineWords : S.reconnectingWords}
         </span>
       </div>
+    );
+  }
+  if (room.paused && line === "connected") {
+    return (
+      <p class="strip" role="status">
+        <span class="spin" />
+        <span>
+          <b>{S.paused}</b>
+          {S.pausedWords}
+        </span>
+      </p>
     );
   }
   const ends = guest.ends.value;

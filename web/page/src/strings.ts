@@ -44,7 +44,10 @@ export const S = {
   offlineWords: "What you write is kept and goes out, in order, as soon as you are back.",
   reconnecting: "Reconnecting",
   reconnectingWords: "You can go on writing.",
+  paused: "Waiting for the server.",
+  pausedWords: " Nothing is lost.",
   here: (names: string[]) => `${names.map(firstName).join(" and ")} ${names.length > 1 ? "are" : "is"} here`,
+  perhapsHere: (names: string[]) => `${names.map(firstName).join(" and ")} may be here`,
   away: "Write to us, we answer here",
 
   messages: "Messages",

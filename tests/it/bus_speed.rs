@@ -1,0 +1,115 @@
+//! How fast the bus is, beside Redis alone: measured, not asserted, because a number depends on the machine.
+//!
+//! `cargo test --release --test it bus_speed -- --ignored --nocapture` prints it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parlour::bus::Channel;
+use redis::{AsyncConnectionConfig, Client, PushInfo, cmd};
+use tokio::sync::mpsc;
+
+use crate::support::bus_node::{BusNode, entry, room, seq_of};
+use crate::support::redis::{Redis, redis_is_installed};
+
+const ROUNDS: usize = 5;
+const LATENCY_MESSAGES: usize = 2_000;
+const FLOOD: i64 = 200_000;
+/// Fewer than a lane holds, so that none is dropped.
+const WINDOW: i64 = 2_000;
+
+#[tokio::test]
+#[ignore = "a measurement: run it by itself, in release"]
+async fn the_bus_beside_redis_alone() {
+    if !redis_is_installed().await {
+        return;
+    }
+    let redis = Redis::start().await;
+    for round in 1..=ROUNDS {
+        let alone = of(redis_alone(&redis).await);
+        let bus = of(through_the_bus(&redis).await);
+        println!(
+            "round {round}: Redis alone p50 {:?} p99 {:?}; the bus p50 {:?} p99 {:?}",
+            alone.0, alone.1, bus.0, bus.1
+        );
+    }
+    flood(&redis).await;
+}
+
+/// PUBLISH to push, one at a time, with the payload that the bus sends.
+async fn redis_alone(redis: &Redis) -> Vec<Duration> {
+    let client = Client::open(format!("redis://127.0.0.1:{}/?protocol=resp3", redis.port())).expect("a URL");
+    let (sender, mut heard) = mpsc::unbounded_channel::<PushInfo>();
+    let config = AsyncConnectionConfig::new().set_push_sender(sender);
+    let mut hearer = client.get_multiplexed_async_connection_with_config(&config).await.expect("a connection");
+    let mut speaker = redis.connection().await.expect("a connection");
+    hearer.subscribe("alone").await.expect("the subscription");
+    heard.recv().await.expect("the confirmation");
+    let room = room();
+    let bytes = parlour::bus::envelope::encode(
+        parlour::domain::node::NodeId::generate(),
+        Channel::Conversation(room),
+        &entry(room, 1),
+    );
+    let mut times = Vec::new();
+    for _ in 0..LATENCY_MESSAGES {
+        let began = Instant::now();
+        let publish = cmd("PUBLISH").arg("alone").arg(bytes.as_slice()).to_owned();
+        let (published, pushed) = tokio::join!(publish.exec_async(&mut speaker), heard.recv());
+        pushed.expect("a push");
+        times.push(began.elapsed());
+        published.expect("the publish");
+    }
+    times
+}
+
+/// From publish to the ear, one at a time.
+async fn through_the_bus(redis: &Redis) -> Vec<Duration> {
+    let (speaker, mut hearer, room) = (BusNode::on_redis(&redis.config()), BusNode::on_redis(&redis.config()), room());
+    speaker.up().await;
+    let channel = Channel::Conversation(room);
+    let _heard = hearer.hears(channel).await;
+    let mut times = Vec::new();
+    for seq in 0..LATENCY_MESSAGES {
+        let message = entry(room, seq as i64);
+        let began = Instant::now();
+        speaker.bus.publish(channel, message);
+        hearer.next().await;
+        times.push(began.elapsed());
+    }
+    times
+}
+
+/// CPU of both ends together, when there is always something to say.
+async fn flood(redis: &Redis) {
+    let (speaker, mut hearer, room) = (BusNode::on_redis(&redis.config()), BusNode::on_redis(&redis.config()), room());
+    speaker.up().await;
+    let channel = Channel::Conversation(room);
+    let _heard = hearer.hears(channel).await;
+    let messages: Vec<_> = (0..WINDOW).map(|seq| entry(room, seq)).collect();
+    let messages = Arc::new(messages);
+    let (cpu, began) = (cpu_time(), Instant::now());
+    for _ in 0..FLOOD / WINDOW {
+        for message in messages.iter() {
+            speaker.bus.publish(channel, message.clone());
+        }
+        while seq_of(&hearer.next().await) != WINDOW - 1 {}
+    }
+    let (cpu, took) = (cpu_time() - cpu, began.elapsed());
+    let per_message = cpu.as_secs_f64() * 1e6 / FLOOD as f64;
+    println!("{FLOOD} messages in {took:?}: {per_message:.2} µs CPU each, saying and hearing together");
+}
+
+/// Of this process: user and system.
+fn cpu_time() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/stat").expect("Linux");
+    let (_, fields) = stat.rsplit_once(") ").expect("a name in parentheses");
+    let ticks: u64 = fields.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().expect("a number")).sum();
+    Duration::from_millis(ticks * 10)
+}
+
+/// The median and the 99th percentile.
+fn of(mut times: Vec<Duration>) -> (Duration, Duration) {
+    times.sort_unstable();
+    (times[times.len() / 2], times[times.len() * 99 / 100])
+}
