@@ -3,7 +3,7 @@
 //! When that is due is decided by [`crate::commands::lease`], or said by whoever changed something. A session whose rights
 //! cannot be read keeps the old ones and counts as not confirmed; it never gets any that were not read.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use futures_util::StreamExt;
 use futures_util::stream;
 use parlour_protocol::close::CloseCode;
 use parlour_protocol::entry::WhoKind;
-use parlour_protocol::id::{OrganizationId, ShareId};
+use parlour_protocol::id::{ConversationId, OrganizationId, ShareId};
 use tokio::time::timeout;
 
 use crate::commands::Commands;
-use crate::domain::policy::rights;
+use crate::domain::policy::{Facts, rights};
 use crate::domain::principal::{HolderKey, Principal};
 use crate::hub::renewals::Changed;
 use crate::hub::session::Session;
@@ -25,6 +25,8 @@ use crate::store::error::StoreError;
 
 /// Sessions whose rights are read at once: enough for a thousand in a second, and a few connections are left for others.
 const AT_ONCE: usize = 8;
+/// Conversations whose facts are read in one query.
+const FACTS_AT_ONCE: usize = 1_000;
 /// How long reading what is said to have changed may take; the next sweep goes on with the rest.
 const DEADLINE: Duration = Duration::from_secs(2);
 
@@ -54,23 +56,42 @@ impl Commands {
 
     /// Gives sessions the rights of now, or ends them; one that fails holds up no other.
     pub(in crate::commands) async fn renew_all(&self, sessions: Vec<Arc<Session>>) -> Result<(), StoreError> {
-        let renewals = sessions.into_iter().map(|session| async move {
-            match self.renew(&session).await {
+        let reloads = sessions.into_iter().map(|session| async move {
+            match self.reload(&session).await {
                 // A defect of this one: it must not keep the rights of all others from being confirmed.
                 Err(StoreError::Unexpected(text)) => {
                     tracing::error!("rights of a session cannot be read, it is closed: {text}");
                     session.close(CloseCode::TryAgainLater);
-                    Ok(())
+                    Ok(None)
                 }
                 outcome => outcome,
             }
         });
-        let outcomes: Vec<_> = stream::iter(renewals).buffer_unordered(AT_ONCE).collect().await;
-        outcomes.into_iter().collect()
+        let reloaded: Vec<_> = stream::iter(reloads).buffer_unordered(AT_ONCE).collect().await;
+        let mut failed = None;
+        let mut by_organization: HashMap<OrganizationId, Vec<Renewed>> = HashMap::new();
+        for outcome in reloaded {
+            match outcome {
+                Ok(Some(renewed)) => {
+                    by_organization.entry(renewed.principal.organization.id).or_default().push(renewed);
+                }
+                Ok(None) => {}
+                Err(error) => failed = Some(error),
+            }
+        }
+        for renewed in by_organization.into_values() {
+            self.bring_in_line(&renewed).await?;
+        }
+        failed.map_or(Ok(()), Err)
     }
 
     /// Gives a session the rights of now, or ends it.
     pub(in crate::commands) async fn renew(&self, session: &Arc<Session>) -> Result<(), StoreError> {
+        self.renew_all(vec![Arc::clone(session)]).await
+    }
+
+    /// Reads a session's principal again, or ends it; none when there is nothing to settle now.
+    async fn reload(&self, session: &Arc<Session>) -> Result<Option<Renewed>, StoreError> {
         let before = session.principal();
         let Some(principal) = self.auth.reload(&before).await? else {
             let state = self.store.leases(&[before.holder()]).await?.pop();
@@ -78,26 +99,41 @@ impl Commands {
             if Arc::ptr_eq(&session.principal(), &before) {
                 session.close(ending(&before, state.as_ref()));
             }
-            return Ok(());
+            return Ok(None);
         };
-        if !session.renew_principal(&before, Arc::clone(&principal)) {
-            return Ok(());
-        }
-        let attached = session.attachments();
-        if !attached.is_empty() {
-            attached.iter().for_each(|conversation| self.forget(&principal, *conversation));
-            let mut tx = self.store.tenant(principal.scope()).await?;
-            let found = conversations::facts_of(&mut tx, &attached).await?;
+        let is_done = session.renew_principal(&before, Arc::clone(&principal));
+        Ok(is_done.then(|| Renewed { session: Arc::clone(session), principal, attached: session.attachments() }))
+    }
+
+    /// Brings what sessions of one organization hear in line with their principals, on facts read once for all.
+    async fn bring_in_line(&self, renewed: &[Renewed]) -> Result<(), StoreError> {
+        let Some(scope) = renewed.first().map(|one| one.principal.scope()) else { return Ok(()) };
+        let attached: HashSet<ConversationId> = renewed.iter().flat_map(|one| one.attached.iter().copied()).collect();
+        let attached: Vec<ConversationId> = attached.into_iter().collect();
+        let mut facts: HashMap<ConversationId, Facts> = HashMap::new();
+        for some in attached.chunks(FACTS_AT_ONCE) {
+            let mut tx = self.store.tenant(scope).await?;
+            let found = conversations::facts_of(&mut tx, some).await?;
             tx.commit().await?;
-            let facts: HashMap<_, _> = found.into_iter().map(|found| (found.facts.conversation, found.facts)).collect();
-            for conversation in attached {
-                let now = facts.get(&conversation).map(|facts| rights(&principal, facts)).unwrap_or_default();
-                self.hub.set_rights(session, conversation, &now);
-            }
+            facts.extend(found.into_iter().map(|found| (found.facts.conversation, found.facts)));
         }
-        session.settle(&principal);
+        for Renewed { session, principal, attached } in renewed {
+            for conversation in attached {
+                self.forget(principal, *conversation);
+                let now = facts.get(conversation).map(|facts| rights(principal, facts)).unwrap_or_default();
+                self.hub.set_rights(session, *conversation, &now);
+            }
+            session.settle(principal);
+        }
         Ok(())
     }
+}
+
+/// A session with its rights of now, which what it is attached to is not in line with yet.
+struct Renewed {
+    session: Arc<Session>,
+    principal: Arc<Principal>,
+    attached: Vec<ConversationId>,
 }
 
 /// How a session ends whose holder, as it now stands, does not admit it any more.

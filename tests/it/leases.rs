@@ -127,7 +127,7 @@ impl Sink for Nowhere {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_sessions_of_one_organization_are_brought_in_line_by_one_sweep() {
+async fn a_thousand_sessions_of_one_organization_are_brought_in_line_at_once_and_pause_nobody() {
     const SESSIONS: u128 = 1_000;
     let app = TestApp::start().await;
     let tenancy = app.people.tenancy("lagon").await;
@@ -153,8 +153,9 @@ async fn a_thousand_sessions_of_one_organization_are_brought_in_line_by_one_swee
         sessions.iter().all(is_current).then_some(())
     })
     .await;
-    assert!(began.elapsed() < ONE_SWEEP, "{:?}", began.elapsed());
-    assert!(app.app.hub().flow().is_ok());
+    println!("a thousand sessions in {:?}, the wait for the sweep included", began.elapsed());
+    assert!(began.elapsed() < 2 * ONE_SWEEP, "{:?}", began.elapsed());
+    assert!(app.app.hub().flow().is_ok(), "nobody was paused for it");
 }
 
 fn enter(app: &TestApp, organization: OrganizationId, person: PersonId) -> Arc<Session> {
