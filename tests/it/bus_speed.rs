@@ -9,8 +9,11 @@ use parlour::bus::Channel;
 use redis::{AsyncConnectionConfig, Client, PushInfo, cmd};
 use tokio::sync::mpsc;
 
+use crate::support::actors::Actor;
 use crate::support::bus_node::{BusNode, entry, room, seq_of};
+use crate::support::nodes::Nodes;
 use crate::support::redis::{Redis, redis_is_installed};
+use crate::support::socket::Socket;
 
 const ROUNDS: usize = 5;
 const LATENCY_MESSAGES: usize = 2_000;
@@ -36,6 +39,48 @@ async fn the_bus_beside_redis_alone() {
     for round in 1..=ROUNDS {
         println!("round {round}: {:.2} µs CPU a message, saying and hearing together", flood(&redis).await);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement: run it by itself, in release"]
+async fn a_message_at_another_node_beside_redis_alone() {
+    if !redis_is_installed().await {
+        return;
+    }
+    let nodes = Nodes::start(2).await;
+    let amira = nodes.people().tenancy("lagon").await.admin;
+    let conversation = amira.conversation("Quick").await;
+    let there = Actor { endpoint: nodes.at(1).clone(), ..amira.clone() };
+    let (speaker, here) = (amira.attached(conversation).await, amira.attached(conversation).await);
+    let there = there.attached(conversation).await;
+    for round in 1..=ROUNDS {
+        let alone = of(redis_alone(&nodes.redis).await);
+        let (mut near, mut added) = (Vec::new(), Vec::new());
+        for _ in 0..LATENCY_MESSAGES / 2 {
+            let began = Instant::now();
+            let at = async |socket: &Socket| {
+                socket.push("entry").await;
+                began.elapsed()
+            };
+            let (said, here, there) = tokio::join!(speaker.say(conversation, "quick"), at(&here), at(&there));
+            said.ok();
+            near.push(here);
+            added.push(there.saturating_sub(here));
+        }
+        let (near, added) = (of(near), of(added));
+        println!(
+            "round {round}: Redis alone p50 {:?} p99 {:?}; sent → seen at the same node p50 {:?} p99 {:?}; \
+             added at the other node p50 {:?} p99 {:?}: {:.2} x Redis alone",
+            alone.0,
+            alone.1,
+            near.0,
+            near.1,
+            added.0,
+            added.1,
+            added.0.as_secs_f64() / alone.0.as_secs_f64()
+        );
+    }
+    nodes.stop().await;
 }
 
 /// PUBLISH to push, one at a time, with the payload that the bus sends.
