@@ -83,7 +83,6 @@ pub fn start_metrics() -> Result<PrometheusHandle, TelemetryError> {
     metrics::describe_histogram!("parlour_append_seconds", "Time of one call of the append function, commit included.");
     metrics::describe_counter!("parlour_upgrades_put_off_total", "Sockets not taken on because too many came at once.");
     describe_bus();
-    metrics::describe_counter!("parlour_gap_filled_total", "Entries that rooms had to read from the log.");
     metrics::describe_gauge!(
         "parlour_entries_withheld",
         "1 while entries are withheld from everybody because rights cannot be confirmed."
@@ -92,6 +91,16 @@ pub fn start_metrics() -> Result<PrometheusHandle, TelemetryError> {
 }
 
 fn describe_bus() {
+    metrics::describe_counter!("parlour_gap_filled_total", "Entries read from the log because later ones came first.");
+    metrics::describe_counter!(
+        "parlour_tail_filled_total",
+        "Entries read from the log because somebody said, or the log itself, that there are more."
+    );
+    metrics::describe_gauge!("parlour_peers", "Other nodes that can be heard.");
+    metrics::describe_gauge!(
+        "parlour_bus_in_doubt",
+        "1 while beacons are late and the heads of all rooms are compared with the log every two seconds."
+    );
     metrics::describe_gauge!("parlour_bus_up", "1 while other nodes are heard and told; 0 while Redis is away.");
     metrics::describe_counter!("parlour_bus_published_total", "Messages told to other nodes.");
     metrics::describe_counter!("parlour_bus_heard_total", "Messages heard from other nodes, and own beacons.");
@@ -124,6 +133,7 @@ pub async fn keep_gauges(hub: Arc<Hub>, stop: CancellationToken) {
             ("parlour_sessions", counts.sessions),
             ("parlour_rooms", counts.rooms),
             ("parlour_attachments", counts.members),
+            ("parlour_peers", counts.peers),
         ] {
             metrics::gauge!(name).set(count as f64);
         }

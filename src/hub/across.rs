@@ -317,6 +317,12 @@ impl Hub {
     pub(super) fn look_around(&self) {
         for turn in self.peers.turns(Instant::now()) {
             match turn {
+                Turn::Deaf => {
+                    tracing::warn!(
+                        "our own beacons do not come back: what other nodes do is read from the log, a little later"
+                    )
+                }
+                Turn::Hearing => tracing::info!("our own beacons come back again"),
                 Turn::Heard(node) => {
                     tracing::info!(node.id = %node, "node {node} can be heard again");
                     self.tell_all(self.presence.set_heard(node, true));

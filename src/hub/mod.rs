@@ -141,6 +141,8 @@ pub struct Counts {
     pub sessions: usize,
     /// Attachments.
     pub members: usize,
+    /// Other nodes that can be heard.
+    pub peers: usize,
 }
 
 impl Hub {
@@ -251,7 +253,7 @@ impl Hub {
     /// What the hub holds right now.
     pub fn counts(&self) -> Counts {
         let members = self.rooms.iter().map(|room| room.members().len()).sum();
-        Counts { rooms: self.rooms.len(), sessions: self.sessions.len(), members }
+        Counts { rooms: self.rooms.len(), sessions: self.sessions.len(), members, peers: self.peers.heard_count() }
     }
 
     async fn deliver_to(&self, room: &Arc<Room>, entries: Vec<Committed>) {

@@ -50,6 +50,7 @@ struct Books {
     echo_at: Instant,
     /// Since when our beacons have come back without a long break: silence before says nothing about others.
     hearing_since: Instant,
+    was_deaf: bool,
     peers: HashMap<NodeId, Peer>,
 }
 
@@ -61,9 +62,13 @@ struct Peer {
     is_heard: bool,
 }
 
-/// What became of a peer.
+/// What became of a peer, or of our own hearing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Turn {
+    /// Our own beacons do not come back any more: nobody can be heard.
+    Deaf,
+    /// They come back again.
+    Hearing,
     /// It can be heard again.
     Heard(NodeId),
     /// It cannot be heard; it may be alive.
@@ -75,7 +80,7 @@ pub enum Turn {
 impl Peers {
     /// No peers yet, and full confidence.
     pub fn new(config: PeersConfig, now: Instant) -> Self {
-        let books = Books { echo_at: now, hearing_since: now, peers: HashMap::new() };
+        let books = Books { echo_at: now, hearing_since: now, was_deaf: false, peers: HashMap::new() };
         Self { config, books: Mutex::new(books) }
     }
 
@@ -137,6 +142,10 @@ impl Peers {
         let is_deaf = now.duration_since(books.echo_at) >= self.config.unheard_after;
         let hearing_since = books.hearing_since;
         let mut turns = Vec::new();
+        if is_deaf != books.was_deaf {
+            books.was_deaf = is_deaf;
+            turns.push(if is_deaf { Turn::Deaf } else { Turn::Hearing });
+        }
         for (node, peer) in &mut books.peers {
             // While we are deaf, or were until just now, silence says nothing about the peer.
             let silent = now.duration_since(peer.heard_at.max(hearing_since));
@@ -232,9 +241,9 @@ mod tests {
     fn while_we_are_deaf_nobody_is_gone_and_everybody_gets_time_to_speak_afterwards() {
         let (peers, node, start) = peers();
         peers.heard(node, start);
-        assert_eq!(peers.turns(start + 30 * SECOND), [Turn::Unheard(node)]);
+        assert_eq!(peers.turns(start + 30 * SECOND), [Turn::Deaf, Turn::Unheard(node)]);
         peers.echo(start + 30 * SECOND);
-        assert_eq!(peers.turns(start + 31 * SECOND), [], "it has not spoken yet");
+        assert_eq!(peers.turns(start + 31 * SECOND), [Turn::Hearing], "it has not spoken yet");
         echo_until(&peers, start + 31 * SECOND, 12);
         assert_eq!(peers.turns(start + 41 * SECOND), [Turn::Gone(node)]);
     }

@@ -79,7 +79,7 @@ async fn many_rooms_and_signs_come_and_gone_leave_nothing() {
         stage.hub.leave(&guest.session);
     }
     sleep(Duration::from_secs(75)).await;
-    assert_eq!(stage.hub.counts(), Counts { rooms: 0, sessions: 0, members: 0 });
+    assert_eq!(stage.hub.counts(), Counts { rooms: 0, sessions: 0, members: 0, peers: 0 });
     let kept = format!("{:?} {:?} {:?}", stage.hub.agenda, stage.hub.presence, stage.hub.typing);
     assert_eq!(kept.matches("RoomKey").count(), 0, "{kept}");
     upkeep.cancel();

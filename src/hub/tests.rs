@@ -282,7 +282,7 @@ async fn losing_the_right_to_read_ends_the_attachment_not_the_session() {
     stage.say(1).await;
     let heard = guest.heard();
     assert_eq!(types(&heard), ["permission", "permission"], "only news is told, and nothing after the last");
-    assert_eq!(stage.hub.counts(), Counts { rooms: 1, sessions: 1, members: 0 });
+    assert_eq!(stage.hub.counts(), Counts { rooms: 1, sessions: 1, members: 0, peers: 0 });
 }
 
 #[tokio::test]
@@ -293,7 +293,7 @@ async fn a_guest_has_one_room_and_refused_rooms_leave_nothing_behind() {
     let grant = stage.grant_elsewhere(&guest, elsewhere.key.conversation);
     let refused = stage.hub.attach(&guest.session, 2, grant, None, async { panic!("refused") }).await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::Limit);
-    assert_eq!(stage.hub.counts(), Counts { rooms: 1, sessions: 1, members: 1 });
+    assert_eq!(stage.hub.counts(), Counts { rooms: 1, sessions: 1, members: 1, peers: 0 });
 }
 
 #[tokio::test(start_paused = true)]
