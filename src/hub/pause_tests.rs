@@ -103,7 +103,7 @@ async fn a_room_given_up_during_a_pause_is_told_of_afterwards() {
     stage.hub.withhold();
     anna.heard();
     stage.log.restore(7, 3);
-    sleep(Duration::from_secs(3)).await;
+    sleep(Duration::from_secs(11)).await;
     assert!(anna.heard().is_empty());
     stage.hub.resume();
     let heard = anna.heard();
