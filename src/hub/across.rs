@@ -315,20 +315,23 @@ impl Hub {
 
     /// Looks who can be heard, and tells members whose friends are out of sight.
     pub(super) fn look_around(&self) {
-        for turn in self.peers.turns(Instant::now()) {
+        let now = Instant::now();
+        // One line tells of one trouble: a bus that is down says so itself, and while we are deaf every peer is unheard.
+        let is_told = self.bus.health() == Health::Down;
+        for turn in self.peers.turns(now) {
             match turn {
-                Turn::Deaf => {
+                Turn::Deaf if !is_told => {
                     tracing::warn!(
                         "our own beacons do not come back: what other nodes do is read from the log, a little later"
-                    )
+                    );
                 }
                 Turn::Hearing => tracing::info!("our own beacons come back again"),
-                Turn::Heard(node) => {
-                    tracing::info!(node.id = %node, "node {node} can be heard again");
-                    self.tell_all(self.presence.set_heard(node, true));
-                }
+                Turn::Deaf => {}
+                Turn::Heard(node) => self.tell_all(self.presence.set_heard(node, true)),
                 Turn::Unheard(node) => {
-                    tracing::warn!(node.id = %node, "node {node} cannot be heard; whoever it holds is shown as unknown");
+                    if !is_told && !self.peers.is_deaf(now) {
+                        tracing::warn!(node.id = %node, "node {node} cannot be heard; whoever it holds is shown as unknown");
+                    }
                     self.tell_all(self.presence.set_heard(node, false));
                 }
                 Turn::Gone(node) => {
