@@ -1,16 +1,25 @@
-//! A tunnel to a server that can swallow everything, both ways, without closing anything: a network that lost its way.
+//! A tunnel to Redis that can swallow everything, both ways, without closing anything, as a network that lost its way; or lie:
+//! say that messages to conversations were published, and publish none.
 
 use std::sync::Arc;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
+
+/// What becomes of what comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Pass,
+    Swallow,
+    Lie,
+}
 
 /// The running tunnel.
 pub struct Tunnel {
     port: u16,
-    swallows: Arc<watch::Sender<bool>>,
+    mode: Arc<watch::Sender<Mode>>,
 }
 
 impl Tunnel {
@@ -18,17 +27,18 @@ impl Tunnel {
     pub async fn to(server: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
-        let swallows = Arc::new(watch::Sender::new(false));
-        let told = swallows.subscribe();
+        let mode = Arc::new(watch::Sender::new(Mode::Pass));
+        let told = mode.subscribe();
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let Ok(server) = TcpStream::connect(("127.0.0.1", server)).await else { continue };
                 let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
-                tokio::spawn(carry(from_client, to_server, told.clone()));
-                tokio::spawn(carry(from_server, to_client, told.clone()));
+                let to_client = Arc::new(Mutex::new(to_client));
+                tokio::spawn(ask(from_client, to_server, Arc::clone(&to_client), told.clone()));
+                tokio::spawn(answer(from_server, to_client, told.clone()));
             }
         });
-        Self { port, swallows }
+        Self { port, mode }
     }
 
     /// Its near end.
@@ -38,20 +48,52 @@ impl Tunnel {
 
     /// Swallows what comes, on old connections and new.
     pub fn swallow(&self) {
-        self.swallows.send_replace(true);
+        self.mode.send_replace(Mode::Swallow);
+    }
+
+    /// Publishes nothing to conversations, and says that it did.
+    pub fn lie(&self) {
+        self.mode.send_replace(Mode::Lie);
     }
 
     /// Lets through what comes; what was swallowed is gone.
     pub fn pass(&self) {
-        self.swallows.send_replace(false);
+        self.mode.send_replace(Mode::Pass);
     }
 }
 
-async fn carry(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, swallows: watch::Receiver<bool>) {
+async fn ask(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    back: Arc<Mutex<OwnedWriteHalf>>,
+    mode: watch::Receiver<Mode>,
+) {
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(length @ 1..) = from.read(&mut buffer).await {
-        if !*swallows.borrow() && to.write_all(&buffer[..length]).await.is_err() {
+        let asked = &buffer[..length];
+        let mode = *mode.borrow();
+        let carried = match mode {
+            Mode::Swallow => Ok(()),
+            Mode::Lie if count(asked, b":conversation:") > 0 && count(asked, b"PUBLISH") > 0 => {
+                back.lock().await.write_all(&b":1\r\n".repeat(count(asked, b"PUBLISH"))).await
+            }
+            Mode::Pass | Mode::Lie => to.write_all(asked).await,
+        };
+        if carried.is_err() {
             break;
         }
     }
+}
+
+async fn answer(mut from: OwnedReadHalf, to: Arc<Mutex<OwnedWriteHalf>>, mode: watch::Receiver<Mode>) {
+    let mut buffer = vec![0; 64 * 1024];
+    while let Ok(length @ 1..) = from.read(&mut buffer).await {
+        if *mode.borrow() != Mode::Swallow && to.lock().await.write_all(&buffer[..length]).await.is_err() {
+            break;
+        }
+    }
+}
+
+fn count(bytes: &[u8], word: &[u8]) -> usize {
+    bytes.windows(word.len()).filter(|window| *window == word).count()
 }
