@@ -6,27 +6,33 @@
 //! 17          0 conversation, 1 organization, 2 nodes
 //! 18..34      the organization (zeros for nodes)
 //! 34..50      the conversation (zeros unless it is one)
-//! 50..        the message
+//! 50          what kind of message
+//! 51..        the message
 //! ```
 //! The header repeats what the channel says, because a channel is only a name: what does not match is dropped. Nodes of
 //! different versions share a bus, so unknown messages and forms are refused one by one and never end anything.
+//!
+//! Everything is decoded straight into its type: tags inside maps would have serde keep a copy of the whole message first.
 
 use std::sync::Arc;
 
-use parlour_protocol::entry::{Entry, WhoKind};
-use parlour_protocol::id::{ConversationId, OrganizationId};
+use parlour_protocol::entry::{Audience, CardBody, Content, Entry, Selection, ShareChange, Text, Who, WhoKind};
+use parlour_protocol::id::{ClientId, ConversationId, EntryId, OrganizationId};
+use parlour_protocol::time::Timestamp;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::bus::Channel;
 use crate::bus::ear::Said;
-use crate::bus::message::{Announced, Beacon, Message, Moved, Presence, Sign};
+use crate::bus::message::{Announced, Beacon, Message, Moved};
 use crate::domain::node::NodeId;
 use crate::domain::principal::HolderKey;
 use crate::domain::room::{Committed, Head, RoomKey};
 
 const VERSION: u8 = 1;
-const HEADER_BYTES: usize = 50;
+const HEADER_BYTES: usize = 51;
 
 /// Why something that was heard is not listened to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -59,7 +65,7 @@ impl Refused {
 
 /// The bytes of a message.
 pub fn encode(by: NodeId, channel: Channel, message: &Message) -> Vec<u8> {
-    let (kind, organization, conversation) = match channel {
+    let (place, organization, conversation) = match channel {
         Channel::Conversation(room) => (0, room.organization.0, room.conversation.0),
         Channel::Organization(organization) => (1, organization.0, Uuid::nil()),
         Channel::Nodes => (2, Uuid::nil(), Uuid::nil()),
@@ -67,11 +73,28 @@ pub fn encode(by: NodeId, channel: Channel, message: &Message) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(512);
     bytes.push(VERSION);
     bytes.extend_from_slice(by.0.as_bytes());
-    bytes.push(kind);
+    bytes.push(place);
     bytes.extend_from_slice(organization.as_bytes());
     bytes.extend_from_slice(conversation.as_bytes());
-    rmp_serde::encode::write_named(&mut bytes, &Body::from(message)).expect("plain data into memory cannot fail");
+    match message {
+        Message::Entries(entries) => put(&mut bytes, 0, &entries.iter().map(WireEntry::from).collect::<Vec<_>>()),
+        Message::Rights(holders) => {
+            put(&mut bytes, 1, &holders.iter().map(|holder| (holder.kind, holder.id)).collect::<Vec<_>>());
+        }
+        Message::Beacon(Beacon { number, moved }) => {
+            put(&mut bytes, 2, &(number, moved.iter().map(WireMoved::from).collect::<Vec<_>>()));
+        }
+        Message::Farewell => put(&mut bytes, 3, &()),
+        Message::Rows(conversations) => put(&mut bytes, 4, conversations),
+        Message::Presence(presence) => put(&mut bytes, 5, presence),
+        Message::Sign(sign) => put(&mut bytes, 6, sign),
+    }
     bytes
+}
+
+fn put(bytes: &mut Vec<u8>, kind: u8, what: &impl Serialize) {
+    bytes.push(kind);
+    rmp_serde::encode::write_named(bytes, what).expect("plain data into memory cannot fail");
 }
 
 /// What the bytes heard on a channel say.
@@ -98,103 +121,103 @@ pub fn decode(ourselves: NodeId, channel: &[u8], bytes: &[u8]) -> Result<Said, R
     if said_on.to_string().as_bytes() != channel {
         return Err(Refused::Mismatch);
     }
-    let body: Body = rmp_serde::from_slice(body).map_err(|_| Refused::Malformed)?;
-    let message = body.into_message(said_on)?;
+    let message = message(said_on, header[50], body)?;
     if by == ourselves && !matches!(message, Message::Beacon(_)) {
         return Err(Refused::Own);
     }
     Ok(Said { by, channel: said_on, message })
 }
 
-/// The message as it travels: ids and numbers, no types of ours that might change their form.
-#[derive(Serialize, Deserialize)]
-#[serde(tag = "message", rename_all = "snake_case")]
-enum Body {
-    Entries {
-        entries: Vec<WireEntry>,
-    },
-    Rights {
-        holders: Vec<(WhoKind, Uuid)>,
-    },
-    Beacon {
-        number: u64,
-        moved: Vec<WireMoved>,
-    },
-    Farewell,
-    Rows {
-        conversations: Vec<ConversationId>,
-    },
-    Presence(Presence),
-    Sign {
-        what: Sign,
-    },
-    #[serde(other)]
-    Unknown,
+/// A message of a kind, where it belongs.
+fn message(channel: Channel, kind: u8, body: &[u8]) -> Result<Message, Refused> {
+    match (kind, channel) {
+        (0, Channel::Conversation(room)) => {
+            let entries: Vec<WireEntry> = get(body)?;
+            let entries = entries.into_iter().map(|entry| entry.into_committed(room));
+            Ok(Message::Entries(entries.collect::<Option<_>>().ok_or(Refused::Malformed)?))
+        }
+        (1, Channel::Organization(organization)) => {
+            let holders: Vec<(WhoKind, Uuid)> = get(body)?;
+            let holders = holders.into_iter().map(|(kind, id)| HolderKey { kind, organization, id });
+            Ok(Message::Rights(holders.collect()))
+        }
+        (2, Channel::Nodes) => {
+            let (number, moved): (u64, Vec<WireMoved>) = get(body)?;
+            Ok(Message::Beacon(Beacon { number, moved: moved.into_iter().map(Moved::from).collect() }))
+        }
+        (3, Channel::Nodes) => Ok(Message::Farewell),
+        (4, Channel::Organization(_)) => Ok(Message::Rows(get(body)?)),
+        (5, Channel::Organization(_)) => Ok(Message::Presence(get(body)?)),
+        (6, Channel::Conversation(_)) => Ok(Message::Sign(get(body)?)),
+        (0..=6, _) => Err(Refused::Mismatch),
+        _ => Err(Refused::Unknown),
+    }
 }
 
+fn get<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refused> {
+    rmp_serde::from_slice(body).map_err(|_| Refused::Malformed)
+}
+
+/// An entry by position: epoch, both numbers, id, key, audience, author, nanoseconds since 1970, content.
 #[derive(Serialize, Deserialize)]
-struct WireEntry {
-    epoch: i64,
-    seq: i64,
-    guest_seq: Option<i64>,
-    entry: Arc<Entry>,
+struct WireEntry(i64, i64, Option<i64>, EntryId, ClientId, Audience, Who, i64, WireContent);
+
+/// [`Content`] with its kind outside the body.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum WireContent {
+    Message(Text),
+    Note(Text),
+    Card(CardBody),
+    Selection(Selection),
+    Share(ShareChange),
 }
 
 #[derive(Serialize, Deserialize)]
 struct WireMoved(Uuid, Uuid, Option<(i64, i64, i64)>, Option<Announced>);
 
-impl From<&Message> for Body {
-    fn from(message: &Message) -> Self {
-        match message {
-            Message::Entries(entries) => Self::Entries { entries: entries.iter().map(WireEntry::from).collect() },
-            Message::Rights(holders) => {
-                Self::Rights { holders: holders.iter().map(|holder| (holder.kind, holder.id)).collect() }
-            }
-            Message::Beacon(beacon) => {
-                Self::Beacon { number: beacon.number, moved: beacon.moved.iter().map(WireMoved::from).collect() }
-            }
-            Message::Farewell => Self::Farewell,
-            Message::Rows(conversations) => Self::Rows { conversations: conversations.clone() },
-            Message::Presence(presence) => Self::Presence(presence.clone()),
-            Message::Sign(what) => Self::Sign { what: what.clone() },
-        }
-    }
-}
-
-impl Body {
-    fn into_message(self, channel: Channel) -> Result<Message, Refused> {
-        match (self, channel) {
-            (Self::Entries { entries }, Channel::Conversation(room)) => {
-                Ok(Message::Entries(entries.into_iter().map(|entry| entry.into_committed(room)).collect()))
-            }
-            (Self::Rights { holders }, Channel::Organization(organization)) => {
-                let holders = holders.into_iter().map(|(kind, id)| HolderKey { kind, organization, id });
-                Ok(Message::Rights(holders.collect()))
-            }
-            (Self::Beacon { number, moved }, Channel::Nodes) => {
-                Ok(Message::Beacon(Beacon { number, moved: moved.into_iter().map(Moved::from).collect() }))
-            }
-            (Self::Farewell, Channel::Nodes) => Ok(Message::Farewell),
-            (Self::Rows { conversations }, Channel::Organization(_)) => Ok(Message::Rows(conversations)),
-            (Self::Presence(presence), Channel::Organization(_)) => Ok(Message::Presence(presence)),
-            (Self::Sign { what }, Channel::Conversation(_)) => Ok(Message::Sign(what)),
-            (Self::Unknown, _) => Err(Refused::Unknown),
-            _ => Err(Refused::Mismatch),
-        }
-    }
-}
-
 impl From<&Committed> for WireEntry {
     fn from(committed: &Committed) -> Self {
         let Committed { epoch, seq, guest_seq, entry, .. } = committed;
-        Self { epoch: *epoch, seq: *seq, guest_seq: *guest_seq, entry: Arc::clone(entry) }
+        let Entry { id, client_id, content, audience, author, at } = entry.as_ref();
+        // Until the year 2262.
+        let nanoseconds = i64::try_from(at.0.unix_timestamp_nanos()).unwrap_or(i64::MAX);
+        let content = content.clone().into();
+        Self(*epoch, *seq, *guest_seq, *id, *client_id, *audience, author.clone(), nanoseconds, content)
     }
 }
 
 impl WireEntry {
-    fn into_committed(self, room: RoomKey) -> Committed {
-        let Self { epoch, seq, guest_seq, entry } = self;
-        Committed { room, epoch, seq, guest_seq, entry }
+    /// None when its time is none.
+    fn into_committed(self, room: RoomKey) -> Option<Committed> {
+        let Self(epoch, seq, guest_seq, id, client_id, audience, author, nanoseconds, content) = self;
+        let at = Timestamp(OffsetDateTime::from_unix_timestamp_nanos(nanoseconds.into()).ok()?);
+        let entry = Entry { id, client_id, content: content.into(), audience, author, at };
+        Some(Committed { room, epoch, seq, guest_seq, entry: Arc::new(entry) })
+    }
+}
+
+impl From<Content> for WireContent {
+    fn from(content: Content) -> Self {
+        match content {
+            Content::Message(text) => Self::Message(text),
+            Content::Note(text) => Self::Note(text),
+            Content::Card(card) => Self::Card(card),
+            Content::Selection(selection) => Self::Selection(selection),
+            Content::Share(change) => Self::Share(change),
+        }
+    }
+}
+
+impl From<WireContent> for Content {
+    fn from(content: WireContent) -> Self {
+        match content {
+            WireContent::Message(text) => Self::Message(text),
+            WireContent::Note(text) => Self::Note(text),
+            WireContent::Card(card) => Self::Card(card),
+            WireContent::Selection(selection) => Self::Selection(selection),
+            WireContent::Share(change) => Self::Share(change),
+        }
     }
 }
 
@@ -217,10 +240,8 @@ impl From<WireMoved> for Moved {
 
 #[cfg(test)]
 mod tests {
-    use parlour_protocol::entry::Who;
-
     use super::*;
-    use crate::bus::message::Held;
+    use crate::bus::message::{Held, Presence, Sign};
     use crate::hub::fixture::{committed, room_key};
 
     fn node() -> NodeId {
@@ -257,6 +278,21 @@ mod tests {
     }
 
     #[test]
+    fn an_entry_of_every_kind_arrives_as_the_contract_shows_it() {
+        let vectors: Vec<serde_json::Value> =
+            serde_json::from_str(include_str!("../../protocol/vectors/push-entry.json")).unwrap();
+        let mut kinds = std::collections::BTreeSet::new();
+        for vector in vectors.iter().filter(|vector| vector["valid"] == true) {
+            let entry: Entry = serde_json::from_value(vector["json"]["entry"].clone()).unwrap();
+            kinds.insert(entry.content.kind());
+            let room = room_key();
+            let committed = Committed { room, epoch: 1, seq: 1, guest_seq: Some(1), entry: Arc::new(entry) };
+            there_and_back(Channel::Conversation(room), Message::Entries(vec![committed]));
+        }
+        assert_eq!(kinds.len(), 5, "the vectors hold every kind: {kinds:?}");
+    }
+
+    #[test]
     fn what_is_not_for_us_is_refused() {
         let (by, room, other) = (node(), room_key(), room_key());
         let channel = Channel::Conversation(room);
@@ -272,8 +308,9 @@ mod tests {
         for cut in 0..bytes.len() {
             assert_eq!(heard(&name, &bytes[..cut]), Refused::Malformed, "cut at {cut}");
         }
-        let unheard_of = rmp_serde::to_vec_named(&serde_json::json!({ "message": "dance", "steps": 3 })).unwrap();
-        assert_eq!(heard(&name, &[&bytes[..HEADER_BYTES], &unheard_of].concat()), Refused::Unknown);
+        let mut unheard_of = bytes;
+        unheard_of[50] = 200;
+        assert_eq!(heard(&name, &unheard_of), Refused::Unknown);
     }
 
     #[test]

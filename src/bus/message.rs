@@ -103,7 +103,7 @@ pub struct Held {
 
 /// What a room says besides entries.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "sign", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum Sign {
     /// Somebody types, or stopped.
     Typing {
