@@ -5,12 +5,14 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use parlour_protocol::codec::Codec;
+use parlour_protocol::id::ConversationId;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
 
 use crate::support::actors::{Actor, Endpoint};
 use crate::support::follower::Follower;
@@ -26,8 +28,36 @@ fn at(actor: &Actor, endpoint: &Endpoint) -> Actor {
     Actor { endpoint: endpoint.clone(), ..actor.clone() }
 }
 
-fn roam(followers: &mut [Follower], nodes: &Nodes) {
-    followers.iter_mut().enumerate().for_each(|(n, follower)| follower.roam(nodes.endpoints(), n));
+/// Twenty clients who talk, and come back to another node each time.
+struct Party {
+    amira: Actor,
+    conversation: ConversationId,
+    sent: Arc<AtomicUsize>,
+    talking: JoinHandle<Vec<Follower>>,
+}
+
+impl Party {
+    /// Each has so many messages to send.
+    async fn begin(nodes: &Nodes, each: usize, seed: u64) -> Self {
+        let (amira, conversation, mut followers) = party(&nodes.people(), "lagon").await;
+        followers.iter_mut().enumerate().for_each(|(n, follower)| follower.roam(nodes.endpoints(), n));
+        let sent = Arc::default();
+        let talking = start_talking(followers, each, seed, &sent);
+        Self { amira, conversation, sent, talking }
+    }
+
+    /// Waits for some more of it.
+    async fn goes_on(&self) {
+        some_traffic(&self.sent, &self.talking).await;
+    }
+
+    /// Waits for its end: everything acknowledged is stored and was given once, in order. How often clients came back.
+    async fn ends_well(self) -> u32 {
+        let followers = self.talking.await.expect("no client failed");
+        let resumes = followers.iter().map(|follower| follower.resumes).sum();
+        check(&self.amira, self.conversation, followers, self.sent.load(Ordering::Relaxed)).await;
+        resumes
+    }
 }
 
 async fn is_degraded(endpoint: &Endpoint) -> bool {
@@ -56,24 +86,21 @@ async fn whatever_becomes_of_redis_five_thousand_messages_on_three_nodes_are_giv
         return;
     }
     let mut nodes = Nodes::start(3).await;
-    let (amira, conversation, mut followers) = party(&nodes.people(), "lagon").await;
-    roam(&mut followers, &nodes);
-    let sent = Arc::new(AtomicUsize::new(0));
-    let talking = start_talking(followers, 250, 17, &sent);
+    let party = Party::begin(&nodes, 250, 17).await;
     for _ in 0..2 {
-        some_traffic(&sent, &talking).await;
+        party.goes_on().await;
         nodes.redis.kill().await;
-        some_traffic(&sent, &talking).await;
+        party.goes_on().await;
         nodes.redis.start_again().await;
-        some_traffic(&sent, &talking).await;
+        party.goes_on().await;
         nodes.redis.freeze();
-        some_traffic(&sent, &talking).await;
+        party.goes_on().await;
         nodes.redis.thaw();
-        some_traffic(&sent, &talking).await;
+        party.goes_on().await;
         nodes.redis.ask::<()>(&["FLUSHALL"]).await;
         nodes.redis.ask::<()>(&["CLIENT", "KILL", "TYPE", "pubsub"]).await;
     }
-    check(&amira, conversation, talking.await.expect("no client failed"), 5_000).await;
+    party.ends_well().await;
     all_are(&nodes, false).await;
     nodes.stop().await;
 }
@@ -86,10 +113,8 @@ async fn without_any_redis_two_nodes_lose_and_repeat_nothing_and_say_that_they_a
     let mut nodes = Nodes::start(2).await;
     nodes.redis.kill().await;
     all_are(&nodes, true).await;
-    let (amira, conversation, mut followers) = party(&nodes.people(), "lagon").await;
-    roam(&mut followers, &nodes);
-    let talking = start_talking(followers, 30, 19, &Arc::default());
-    check(&amira, conversation, talking.await.expect("no client failed"), 600).await;
+    let party = Party::begin(&nodes, 30, 19).await;
+    party.ends_well().await;
     let (_, metrics) = text(&nodes.server(0).admin(), "/metrics").await;
     assert!(metrics.contains("parlour_bus_up 0"), "{metrics}");
     nodes.redis.start_again().await;
@@ -103,14 +128,11 @@ async fn a_killed_node_takes_its_sockets_along_and_nothing_else() {
         return;
     }
     let mut nodes = Nodes::start(3).await;
-    let (amira, conversation, mut followers) = party(&nodes.people(), "lagon").await;
-    roam(&mut followers, &nodes);
-    let sent = Arc::new(AtomicUsize::new(0));
-    let talking = start_talking(followers, 60, 23, &sent);
-    some_traffic(&sent, &talking).await;
+    let party = Party::begin(&nodes, 60, 23).await;
+    party.goes_on().await;
     nodes.kill(1);
-    some_traffic(&sent, &talking).await;
-    check(&amira, conversation, talking.await.expect("no client failed"), 1_200).await;
+    party.goes_on().await;
+    party.ends_well().await;
     nodes.stop().await;
 }
 
@@ -120,18 +142,13 @@ async fn restarting_three_nodes_one_after_the_other_is_no_error_to_anybody() {
         return;
     }
     let mut nodes = Nodes::start(3).await;
-    let (amira, conversation, mut followers) = party(&nodes.people(), "lagon").await;
-    roam(&mut followers, &nodes);
-    let sent = Arc::new(AtomicUsize::new(0));
-    let talking = start_talking(followers, 150, 29, &sent);
+    let party = Party::begin(&nodes, 150, 29).await;
     for node in 0..3 {
-        some_traffic(&sent, &talking).await;
+        party.goes_on().await;
         nodes.restart(node).await;
     }
-    let followers = talking.await.expect("no error after a retry");
-    let resumes: u32 = followers.iter().map(|follower| follower.resumes).sum();
+    let resumes = party.ends_well().await;
     println!("rolling restart of 3 nodes: 3,000 messages, {resumes} resumes, 0 errors after retry");
-    check(&amira, conversation, followers, 3_000).await;
     nodes.stop().await;
 }
 
