@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -29,6 +30,8 @@ use crate::ws::{Gate, WsConfig, upgrade};
 
 /// How long the services behind the sockets may take to finish what was begun; with the drain, half a minute by default.
 const SERVICES_PATIENCE: Duration = Duration::from_secs(5);
+/// What is left of it for the last words to other nodes.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Everything a server is told.
 #[derive(Clone, Debug)]
@@ -89,10 +92,29 @@ pub struct App {
     hub: Arc<Hub>,
     api: Arc<Api>,
     stopping: Stopping,
-    services: TaskTracker,
-    services_stop: CancellationToken,
+    services: Tasks,
+    upkeep: Tasks,
+    bus: Tasks,
     store: Store,
     drain: Duration,
+}
+
+/// Tasks that end together.
+#[derive(Default)]
+struct Tasks {
+    tracker: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Tasks {
+    /// Asks them to end and waits until they have, or until then.
+    async fn end(&self, deadline: Instant, what: &str) {
+        self.stop.cancel();
+        self.tracker.close();
+        if timeout_at(deadline, self.tracker.wait()).await.is_err() {
+            tracing::warn!("{what} did not finish in time");
+        }
+    }
 }
 
 impl App {
@@ -104,29 +126,30 @@ impl App {
         let store = Store::new(config.database_url.expose_secret(), config.database_connections_max)?;
         check_database(&store, config.http.durability).await?;
         let address = listener.local_addr()?;
-        let (services, services_stop) = (TaskTracker::new(), CancellationToken::new());
+        let (services, upkeep, bus) = (Tasks::default(), Tasks::default(), Tasks::default());
 
         let reader: Arc<dyn ReadLog> = Arc::new(LogReader::new(store.clone()));
-        let line = config.bus.start(&services, &services_stop)?;
+        let line = config.bus.start(&bus.tracker, &bus.stop)?;
         let hub = Arc::new(Hub::new(Arc::clone(&reader), line, config.hub));
-        let log = Log::start(&store, &hub.commit_hook(), &services);
+        let log = Log::start(&store, &hub.commit_hook(), &services.tracker);
         let auth = Arc::new(Auth::new(store.clone(), config.auth)?);
         let commands = Arc::new(Commands::new(store.clone(), log, reader, Arc::clone(&hub), Arc::clone(&auth)));
-        spawn_upkeep(&services, &services_stop, &hub, &commands);
+        upkeep.tracker.spawn(Arc::clone(&hub).run(upkeep.stop.clone()));
+        spawn_services(&services, &hub, &commands);
 
         let stopping = Stopping::default();
         let desk = Arc::new(FrontDesk::new(Arc::clone(&auth), Arc::clone(&commands)));
         let tokens = (stopping.drain.clone(), stopping.abort.clone());
         let gate = Arc::new(Gate::new(config.ws, Arc::clone(&hub), desk, stopping.tracker.clone(), tokens));
-        let api =
-            Arc::new(Api::new(store.clone(), Arc::clone(&auth), Arc::clone(&commands), config.http, services.clone()));
+        let tracker = services.tracker.clone();
+        let api = Arc::new(Api::new(store.clone(), Arc::clone(&auth), Arc::clone(&commands), config.http, tracker));
         let sockets = axum::Router::new()
             .route("/api/v1/ws", axum::routing::get(upgrade::upgrade).with_state(gate))
             .layer(axum::middleware::map_request(tell_address));
         let router = routes::router(&api, sockets);
-        services.spawn(listener::serve(listener, router, config.listener, stopping.clone()));
+        services.tracker.spawn(listener::serve(listener, router, config.listener, stopping.clone()));
         let drain = config.drain;
-        Ok(Self { address, auth, commands, hub, api, stopping, services, services_stop, store, drain })
+        Ok(Self { address, auth, commands, hub, api, stopping, services, upkeep, bus, store, drain })
     }
 
     /// Where it listens.
@@ -154,35 +177,35 @@ impl App {
         &self.store
     }
 
-    /// Stops in order: not ready, no new sockets, everybody asked to come back later, what was begun finished, connections closed.
+    /// Stops in order: not ready, no new sockets, everybody asked to come back later, what was begun finished, connections
+    /// closed. The way to other nodes closes last: until then somebody's entry may be committed, which they are to hear.
     pub async fn shutdown(self) {
         self.api.drain();
         self.stopping.stop(self.drain).await;
-        self.hub.say_farewell();
-        self.services_stop.cancel();
         drop((self.commands, self.api));
-        self.services.close();
-        let ended = async {
-            self.services.wait().await;
-            self.store.close().await;
-        };
-        if tokio::time::timeout(SERVICES_PATIENCE, ended).await.is_err() {
-            tracing::warn!("services did not finish in time");
+        let deadline = Instant::now() + SERVICES_PATIENCE;
+        self.services.end(deadline - LAST_WORDS, "services").await;
+        // No sign of life after the farewell, or the peers would wait for the next one.
+        self.upkeep.end(deadline - LAST_WORDS, "the hub's upkeep").await;
+        self.hub.say_farewell();
+        self.bus.end(deadline, "the bus").await;
+        if timeout_at(deadline, self.store.close()).await.is_err() {
+            tracing::warn!("connections to the database were not closed in time");
         }
     }
 }
 
 /// What runs beside the sockets for as long as the server does.
-fn spawn_upkeep(services: &TaskTracker, stop: &CancellationToken, hub: &Arc<Hub>, commands: &Arc<Commands>) {
-    services.spawn(Arc::clone(hub).run(stop.clone()));
-    services.spawn(telemetry::keep_gauges(Arc::clone(hub), stop.clone()));
+fn spawn_services(services: &Tasks, hub: &Arc<Hub>, commands: &Arc<Commands>) {
+    let Tasks { tracker, stop } = services;
+    tracker.spawn(telemetry::keep_gauges(Arc::clone(hub), stop.clone()));
     let (leases, until) = (Arc::clone(commands), stop.clone());
-    services.spawn(async move { leases.run_leases(until).await });
+    tracker.spawn(async move { leases.run_leases(until).await });
     let (registration, until) = (Arc::clone(commands), stop.clone());
-    services.spawn(async move { registration.run_registration(until).await });
+    tracker.spawn(async move { registration.run_registration(until).await });
     let (inbox, until) = (Arc::clone(commands), stop.clone());
     // Cancel-safe: a row that was not pushed is listed again by whoever reconnects.
-    services.spawn(async move { until.run_until_cancelled(inbox.run_inbox()).await });
+    tracker.spawn(async move { until.run_until_cancelled(inbox.run_inbox()).await });
 }
 
 async fn check_database(store: &Store, durability: RequireDurability) -> Result<(), AppError> {

@@ -6,17 +6,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use parlour::bus::message::Message;
+use parlour::bus::{BusConfig, Channel};
+use parlour::domain::room::RoomKey;
 use parlour_protocol::codec::Codec;
 use parlour_protocol::id::{ClientId, ConversationId};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use sqlx::AssertSqlSafe;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::support::actors::{Actor, Endpoint};
 use crate::support::app::TestApp;
+use crate::support::bus_node::BusNode;
 use crate::support::database::{Database, durable_cluster};
 use crate::support::people::People;
+use crate::support::redis::{Redis, redis_is_installed};
 use crate::support::server::Server;
 use crate::support::socket::{Answer, Socket};
 use crate::support::until::until;
@@ -184,4 +190,51 @@ async fn who_says_nothing_does_not_hold_up_a_stop_and_who_never_ends_is_cut() {
     assert!((3..10).contains(&began.elapsed().as_secs()), "cut in time: {:?}", began.elapsed());
     let mut answer = Vec::new();
     let _ = endless.read_to_end(&mut answer).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_committed_while_a_node_stops_is_still_told_to_the_others() {
+    if !redis_is_installed().await {
+        return;
+    }
+    let redis = Redis::start().await;
+    let app = TestApp::start_with(|config| {
+        config.bus = BusConfig::Redis(redis.config());
+        config.drain = Duration::from_millis(300);
+    })
+    .await;
+    let tenancy = app.people.tenancy("lagon").await;
+    let conversation = tenancy.admin.conversation("Maria").await;
+    let socket = tenancy.admin.attached(conversation).await;
+    let mut peer = BusNode::on_redis(&redis.config());
+    peer.up().await;
+    let room = RoomKey { organization: tenancy.organization, conversation };
+    let _heard = (peer.hears(Channel::Conversation(room)).await, peer.hears(Channel::Nodes).await);
+
+    let mut holder = app.database.admin().await;
+    let lock = format!("begin; select from conversations where id = '{conversation}' for update");
+    sqlx::raw_sql(AssertSqlSafe(lock)).execute(&mut holder).await.expect("the lock");
+    let client_id = ClientId::generate();
+    let _answer = socket
+        .begin(json!({ "type": "send", "conversation": conversation, "client_id": client_id, "text": "last words" }));
+    let mut watcher = app.database.admin().await;
+    let waiting =
+        "select exists (select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database())";
+    until("the entry waits for its conversation", async || {
+        let waits: bool = sqlx::query_scalar(waiting).fetch_one(&mut watcher).await.expect("an answer");
+        waits.then_some(())
+    })
+    .await;
+    let stopping = tokio::spawn(app.app.shutdown());
+    until("the socket was cut", async || (!socket.is_open()).then_some(())).await;
+    sqlx::raw_sql("commit").execute(&mut holder).await.expect("the lock goes");
+    let (mut entries, mut farewells) = (0, 0);
+    while (entries, farewells) != (1, 1) {
+        match peer.next().await.message {
+            Message::Entries(_) => entries += 1,
+            Message::Farewell => farewells += 1,
+            _ => {}
+        }
+    }
+    stopping.await.expect("a stop");
 }
