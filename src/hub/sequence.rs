@@ -54,8 +54,13 @@ impl Sequence {
             return;
         }
         self.head = Some(head);
+        if self.early.values().any(|entry| entry.epoch != head.epoch) {
+            // The log was restored meanwhile: numbers from before, or of a log not seen yet, say nothing about this one.
+            self.early.retain(|_, entry| entry.epoch == head.epoch);
+            self.known = self.early.last_key_value().map_or(0, |(seq, _)| *seq);
+        }
         self.known = self.known.max(head.seq);
-        self.early.retain(|seq, entry| *seq > head.seq && entry.epoch == head.epoch);
+        self.early.retain(|seq, _| *seq > head.seq);
         self.release(ready);
     }
 
@@ -162,6 +167,15 @@ mod tests {
         assert_eq!(sequence.offer(committed(room, 1, None), &mut ready), Offered::Through);
         assert_eq!(ready.len(), EARLY_MAX + 1);
         assert_eq!(sequence.hole(), Some(Hole { after: EARLY_MAX as i64 + 1, is_tail: true }));
+    }
+
+    #[test]
+    fn numbers_of_another_epoch_are_not_missed_in_this_one() {
+        let room = room_key();
+        let (mut sequence, mut ready) = (Sequence::default(), Vec::new());
+        sequence.offer(committed(room, 100, None), &mut ready);
+        sequence.start(Head { epoch: 2, seq: 50, guest_seq: 0 }, &mut ready);
+        assert_eq!(sequence.hole(), None, "nobody could ever fill it");
     }
 
     #[test]
