@@ -190,10 +190,9 @@ impl Hub {
     /// It is not known whether something was committed to these rooms: it is looked up, and told if so.
     pub fn unsure(&self, rooms: Vec<RoomKey>) {
         let now = Instant::now();
-        for room in rooms.into_iter().collect::<HashSet<_>>() {
-            for after in UNSURE_AFTER {
-                self.agenda.at(now + after, Due::Unsure(room));
-            }
+        let rooms: Vec<RoomKey> = rooms.into_iter().collect::<HashSet<_>>().into_iter().collect();
+        for after in UNSURE_AFTER {
+            self.agenda.at(now + after, Due::Unsure(rooms.clone()));
         }
     }
 
@@ -255,11 +254,17 @@ impl Hub {
 
     /// Asks, and tells whom we hold ourselves: the peer may have missed as much of us.
     pub(super) async fn ask(&self, organization: OrganizationId) {
-        self.tenants.end_asking(organization);
-        let Some(subscription) = self.tenants.subscription(organization) else { return };
+        let subscription = self.tenants.subscription(organization);
         // Unconfirmed, the question is of no use; when the bus is back everybody is asked.
-        if subscription.confirmed(ASK_PATIENCE).await {
-            self.announce_all(organization, true);
+        let is_heard = match subscription {
+            Some(subscription) => subscription.confirmed(ASK_PATIENCE).await,
+            None => false,
+        };
+        // Only now, so that no more than one question about an organization waits.
+        self.tenants.end_asking(organization);
+        if is_heard {
+            self.bus.publish(Channel::Nodes, Message::Asks(organization));
+            self.announce_all(organization);
         }
     }
 

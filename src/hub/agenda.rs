@@ -25,8 +25,8 @@ pub enum Due {
     Offline(RoomKey, Who),
     /// A typing sign may have run out.
     TypingEnd(RoomKey, Who),
-    /// It is not known whether something was committed to a room.
-    Unsure(RoomKey),
+    /// It is not known whether something was committed to these rooms.
+    Unsure(Vec<RoomKey>),
     /// Peers are to be told whom we hold.
     Announce,
     /// Peers are to be told which rows changed.

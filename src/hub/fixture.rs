@@ -16,7 +16,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use tokio::task::yield_now;
 
-use crate::bus::interest::Subscription;
+use crate::bus::interest::{Interests, Subscription};
 use crate::bus::memory::{MemoryBus, Wire};
 use crate::bus::message::{Lane, Message};
 use crate::bus::{Bus, Channel, Health, Line};
@@ -29,6 +29,7 @@ use crate::hub::catch_up::Welcome;
 use crate::hub::outbox::{Outbox, Sink};
 use crate::hub::session::Session;
 use crate::hub::{Hub, HubConfig, frame, locked};
+use crate::store::error::StoreError;
 use crate::store::log::{Bounds, LogFuture, LogPage, Range, ReadLog};
 
 /// A room of its own organization.
@@ -61,11 +62,22 @@ pub struct MemoryLog {
     epoch: Mutex<i64>,
     /// Reads yield to other tasks this often, so that deliveries come between.
     pub slow: usize,
+    /// Reads fail.
+    pub is_down: AtomicBool,
+    /// Reads that begin now never end.
+    pub is_hung: AtomicBool,
 }
 
 impl MemoryLog {
     pub fn new(key: RoomKey, slow: usize) -> Arc<Self> {
-        Arc::new(Self { key, entries: Mutex::default(), epoch: Mutex::new(1), slow })
+        Arc::new(Self {
+            key,
+            entries: Mutex::default(),
+            epoch: Mutex::new(1),
+            slow,
+            is_down: false.into(),
+            is_hung: false.into(),
+        })
     }
 
     /// Commits an entry; every third is a note.
@@ -101,6 +113,15 @@ impl MemoryLog {
         }
     }
 
+    /// What a read of PostgreSQL goes through first.
+    async fn reach(&self) -> Result<(), StoreError> {
+        if self.is_hung.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
+        self.pause().await;
+        if self.is_down.load(Ordering::Relaxed) { Err(StoreError::Unavailable("down".to_owned())) } else { Ok(()) }
+    }
+
     fn read(&self, view: View, range: Range, limit: usize) -> LogPage {
         let head = self.head();
         let all: Vec<_> =
@@ -127,7 +148,7 @@ impl ReadLog for MemoryLog {
     fn page(&self, grant: &Grant<Read>, range: Range, limit: u32) -> LogFuture<'_, Option<LogPage>> {
         let view = grant.principal().view();
         Box::pin(async move {
-            self.pause().await;
+            self.reach().await?;
             let page = self.read(view, range, limit as usize);
             self.pause().await;
             Ok(Some(page))
@@ -136,19 +157,18 @@ impl ReadLog for MemoryLog {
 
     fn after(&self, _room: RoomKey, seq: i64) -> LogFuture<'_, Vec<Committed>> {
         Box::pin(async move {
-            self.pause().await;
+            self.reach().await?;
             Ok(locked(&self.entries).iter().filter(|entry| entry.seq > seq).take(200).cloned().collect())
         })
     }
 
     fn heads(&self, rooms: Vec<RoomKey>) -> LogFuture<'_, Vec<(RoomKey, Head)>> {
         Box::pin(async move {
+            self.reach().await?;
+            let known = rooms.into_iter().filter(|room| *room == self.key || self.is_empty());
+            let heads = known.map(|room| (room, self.head())).collect();
             self.pause().await;
-            Ok(rooms
-                .into_iter()
-                .filter(|room| *room == self.key || self.is_empty())
-                .map(|room| (room, self.head()))
-                .collect())
+            Ok(heads)
         })
     }
 }
@@ -216,20 +236,34 @@ impl Actress {
     }
 }
 
+/// What is told of each message before it is published.
+type Witness = Arc<dyn Fn(&Message) + Send + Sync>;
+
 /// A bus that swallows what it is told to, without a word.
 pub struct Swallowing {
     bus: MemoryBus,
     pub lanes: Mutex<Vec<Lane>>,
+    /// New subscriptions are asked for and never confirmed.
+    pub is_slow: AtomicBool,
+    pub witness: Mutex<Option<Witness>>,
+    unconfirmed: Arc<Interests>,
 }
 
 impl Bus for Swallowing {
     fn publish(&self, channel: Channel, message: Message) {
+        let witness = locked(&self.witness).clone();
+        if let Some(witness) = witness {
+            witness(&message);
+        }
         if !locked(&self.lanes).contains(&message.lane()) {
             self.bus.publish(channel, message);
         }
     }
 
     fn subscribe(&self, channel: Channel) -> Subscription {
+        if self.is_slow.load(Ordering::Relaxed) {
+            return self.unconfirmed.subscribe(channel, Health::Up);
+        }
         self.bus.subscribe(channel)
     }
 
@@ -256,7 +290,13 @@ impl Stage {
     pub fn on(wire: &Arc<Wire>, key: RoomKey, log: Arc<MemoryLog>) -> Self {
         let node = NodeId::generate();
         let (bus, ear) = MemoryBus::join(wire, node);
-        let bus = Arc::new(Swallowing { bus, lanes: Mutex::default() });
+        let bus = Arc::new(Swallowing {
+            bus,
+            lanes: Mutex::default(),
+            is_slow: false.into(),
+            witness: Mutex::default(),
+            unconfirmed: Arc::default(),
+        });
         let line = Line { node, bus: Arc::clone(&bus) as _, ear };
         let hub = Arc::new(Hub::new(Arc::clone(&log) as _, line, HubConfig::default()));
         Self { key, log, hub, bus }

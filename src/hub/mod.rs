@@ -8,6 +8,8 @@
 mod across;
 pub mod agenda;
 mod beacon;
+#[cfg(test)]
+mod breaks;
 pub mod catch_up;
 mod changed;
 mod delivery;

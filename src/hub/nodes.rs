@@ -17,10 +17,10 @@ use crate::domain::principal::HolderKey;
 use crate::hub::fixture::{Actress, MemoryLog, Stage, room_key};
 use crate::hub::renewals::Changed;
 
-const SECOND: Duration = Duration::from_secs(1);
+pub(super) const SECOND: Duration = Duration::from_secs(1);
 
 /// A node that runs until it is dropped, which is what `kill -9` is to its peers.
-struct Node {
+pub(super) struct Node {
     stage: Stage,
     _upkeep: DropGuard,
 }
@@ -34,7 +34,7 @@ impl std::ops::Deref for Node {
 }
 
 /// So many nodes on one wire over one log, which know each other.
-async fn nodes<const N: usize>() -> [Node; N] {
+pub(super) async fn nodes<const N: usize>() -> [Node; N] {
     let (wire, key) = (Arc::<Wire>::default(), room_key());
     let log = MemoryLog::new(key, 0);
     let nodes = std::array::from_fn(|_| node(&wire, key, &log));
@@ -50,27 +50,27 @@ fn node(wire: &Arc<Wire>, key: crate::domain::room::RoomKey, log: &Arc<MemoryLog
 }
 
 impl Node {
-    fn swallow(&self, lanes: &[Lane]) {
+    pub(super) fn swallow(&self, lanes: &[Lane]) {
         *crate::hub::locked(&self.bus.lanes) = lanes.to_vec();
     }
 
     /// The database says that these others are alive.
-    fn learns_of(&self, others: &[&Self]) {
+    pub(super) fn learns_of(&self, others: &[&Self]) {
         let others: Vec<_> = others.iter().map(|other| (other.hub.node(), Duration::ZERO)).collect();
         self.hub.registered(&others);
     }
 }
 
-fn presence(heard: &[Value]) -> Vec<(String, String)> {
+pub(super) fn presence(heard: &[Value]) -> Vec<(String, String)> {
     let said = heard.iter().filter(|message| message["type"] == "presence");
     said.map(|message| (message["who"]["id"].to_string(), message["state"].as_str().unwrap().to_owned())).collect()
 }
 
-fn states(heard: &[Value]) -> Vec<String> {
+pub(super) fn states(heard: &[Value]) -> Vec<String> {
     presence(heard).into_iter().map(|(_, state)| state).collect()
 }
 
-fn of_type<'a>(heard: &'a [Value], kind: &str) -> Vec<&'a Value> {
+pub(super) fn of_type<'a>(heard: &'a [Value], kind: &str) -> Vec<&'a Value> {
     heard.iter().filter(|message| message["type"] == kind).collect()
 }
 

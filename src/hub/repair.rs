@@ -5,6 +5,7 @@
 //! task per node does both, beside every deadline of the hub ([`crate::hub::agenda`]). It must never wait for one room while
 //! another is due.
 
+use std::collections::{HashMap, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -29,10 +30,18 @@ use crate::hub::{Hub, HubConfig, delivery, locked};
 const READ_TIMEOUT: Duration = Duration::from_secs(2);
 /// Between two tries at the same hole.
 const RETRY_AFTER: Duration = Duration::from_millis(250);
+/// Between two tries to learn what became of an uncertain commit.
+const LOOK_UP_AGAIN: Duration = Duration::from_secs(1);
+/// Once in so many beacons peers are asked whom they hold of each organization, whatever was lost before.
+const ASK_TURNS: u64 = 60;
 /// How often the hub looks who can be heard.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
-/// Things being handled at once.
-const RUNNING_MAX: usize = 64;
+/// Reads of the log at once, so that rooms that miss something leave connections to everybody else.
+const READING_MAX: usize = 64;
+
+/// A piece of upkeep that waits for something.
+type Upkeep = Pin<Box<dyn Future<Output = ()> + Send>>;
+type Running = FuturesUnordered<Upkeep>;
 
 impl Hub {
     /// Listens to other nodes, keeps the hub's deadlines and repairs its rooms until it is cancelled. Run once per hub.
@@ -53,14 +62,23 @@ impl Hub {
         let mut beacons = ticks(self.config.beacon_every);
         let mut looks = ticks(LOOK_EVERY);
         let mut comparing = Comparing::new(&self.config, Instant::now());
-        let mut running: FuturesUnordered<Pin<Box<dyn Future<Output = ()> + Send>>> = FuturesUnordered::new();
+        let (mut reading, mut asking) = (Running::new(), Running::new());
+        let mut to_read = VecDeque::new();
         let compared = Arc::new(Notify::new());
         loop {
             // Every branch is cancel-safe: the list and the ticks keep what they did not return.
             tokio::select! {
-                due = self.agenda.next(), if running.len() < RUNNING_MAX => {
-                    let hub = Arc::clone(self);
-                    running.push(Box::pin(async move { hub.contained(due).await }));
+                due = self.agenda.next() => match due {
+                    Due::Repair(_) | Due::Unsure(_) => to_read.push_back(due),
+                    // As many as there are organizations here, at most.
+                    Due::Ask(_) => asking.push(Arc::clone(self).handle(due)),
+                    // Nothing else waits for anything, so it must not wait for those that do.
+                    _ => self.contained(due).await,
+                },
+                _ = beacons.tick() => {
+                    turn += 1;
+                    contain(async { self.send_beacons() }).await;
+                    contain(async { self.ask_in_turn(turn, ASK_TURNS) }).await;
                 }
                 _ = beacons.tick() => drop(contain(async { self.send_beacons() }).await),
                 _ = looks.tick() => drop(contain(async { self.look_around() }).await),
@@ -70,16 +88,26 @@ impl Hub {
                 }
                 () = self.doubt.notified() => comparing.soon(),
                 () = compared.notified() => comparing.is_running = false,
-                Some(()) = running.next() => {}
+                Some(()) = reading.next() => {}
+                Some(()) = asking.next() => {}
+            }
+            while reading.len() < READING_MAX
+                && let Some(due) = to_read.pop_front()
+            {
+                reading.push(Arc::clone(self).handle(due));
             }
             if comparing.is_due(Instant::now(), self.peers.in_doubt(Instant::now())) {
                 let (hub, compared) = (Arc::clone(self), Arc::clone(&compared));
-                running.push(Box::pin(async move {
+                reading.push(Box::pin(async move {
                     contain(hub.compare_heads()).await;
                     compared.notify_one();
                 }));
             }
         }
+    }
+
+    fn handle(self: Arc<Self>, due: Due) -> Upkeep {
+        Box::pin(async move { self.contained(due).await })
     }
 
     /// Handles what is due; a repair that panicked is tried again, as the room counts on it.
@@ -107,7 +135,7 @@ impl Hub {
             Due::Evict(key) => self.evict(key, now),
             Due::Offline(key, who) => self.go_offline(key, &who, now),
             Due::TypingEnd(key, who) => self.expire_typing(key, &who, now),
-            Due::Unsure(key) => self.look_up(key).await,
+            Due::Unsure(keys) => self.look_up(keys).await,
             Due::Announce => self.announce(),
             Due::TellRows => self.tell_rows(),
             Due::Ask(organization) => self.ask(organization).await,
@@ -154,7 +182,7 @@ impl Hub {
             Ok(Err(error)) => return tracing::warn!(%error, "the heads of the rooms cannot be compared with the log"),
             Err(_) => return tracing::warn!("the log did not tell the heads of the rooms in time"),
         };
-        let heads: std::collections::HashMap<_, _> = heads.into_iter().collect();
+        let heads: HashMap<_, _> = heads.into_iter().collect();
         for (room, before) in rooms {
             if let Some(head) = heads.get(&room.key()) {
                 self.compare(&room, before, *head);
@@ -162,19 +190,21 @@ impl Hub {
         }
     }
 
-    /// Asks the log where a room stands to which something may have been committed, and tells whoever should know.
-    async fn look_up(&self, key: RoomKey) {
-        let heads = match timeout(READ_TIMEOUT, self.log.heads(vec![key])).await {
-            Ok(Ok(heads)) => heads,
-            // The routine comparison finds it.
-            Ok(Err(_)) | Err(_) => return,
+    /// Asks the log where rooms stand to which something may have been committed, and tells whoever should know. Until the log
+    /// answers: nobody else can know.
+    async fn look_up(&self, keys: Vec<RoomKey>) {
+        // Before the log is asked: what is delivered meanwhile may be newer than its answer.
+        let rooms = keys.iter().filter_map(|key| self.room(*key));
+        let before: Vec<(Arc<Room>, Head)> = rooms.filter_map(|room| Some((Arc::clone(&room), room.head()?))).collect();
+        let Ok(Ok(heads)) = timeout(READ_TIMEOUT, self.log.heads(keys.clone())).await else {
+            return self.agenda.at(Instant::now() + LOOK_UP_AGAIN, Due::Unsure(keys));
         };
-        let Some((_, head)) = heads.into_iter().find(|(other, _)| *other == key) else { return };
-        self.moves.head(key, head, Instant::now());
-        if let Some(room) = self.room(key)
-            && let Some(before) = room.head()
-        {
-            self.compare(&room, before, head);
+        let heads: HashMap<_, _> = heads.into_iter().collect();
+        heads.iter().for_each(|(key, head)| self.moves.head(*key, *head, Instant::now()));
+        for (room, before) in before {
+            if let Some(head) = heads.get(&room.key()) {
+                self.compare(&room, before, *head);
+            }
         }
     }
 

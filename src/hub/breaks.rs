@@ -1,0 +1,107 @@
+//! Claims about what breaks between nodes, and what must be right again afterwards: no entry is missed, no room waits for another
+//! one's trouble, nobody stays as a ghost or out of sight for ever.
+//!
+//! The stage is that of [`crate::hub::nodes`].
+
+use std::cell::Cell;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use parlour_protocol::entry::{Who, WhoKind};
+use parlour_protocol::id::{ConversationId, SessionId};
+use tokio::task::yield_now;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use crate::bus::message::{Held, Lane, Message};
+use crate::domain::node::NodeId;
+use crate::domain::room::RoomKey;
+use crate::hub::fixture::{Actress, Stage, room_key};
+use crate::hub::nodes::{Node, SECOND, nodes, of_type, presence, states};
+use crate::hub::presence::Presence;
+
+const EVERYTHING: [Lane; 3] = [Lane::Durable, Lane::Control, Lane::Ephemeral];
+
+fn running(slow: usize) -> Stage {
+    let stage = Stage::new(slow);
+    tokio::spawn(Arc::clone(&stage.hub).run(CancellationToken::new()));
+    stage
+}
+
+/// Nothing of a node is heard for so long, although the database says that it is alive.
+async fn unheard(node: &Node, by: &Node, seconds: u32) {
+    node.swallow(&EVERYTHING);
+    for _ in 0..seconds / 3 {
+        by.learns_of(&[node]);
+        sleep(3 * SECOND).await;
+    }
+    node.swallow(&[]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn looking_up_an_uncertain_commit_while_others_are_delivered_is_no_regression() {
+    let stage = running(3);
+    let ben = stage.staff();
+    stage.attach(&ben, None).await;
+    stage.hub.unsure(vec![stage.key]);
+    sleep(SECOND).await;
+    for _ in 0..20 {
+        stage.say(1).await;
+        yield_now().await;
+    }
+    let heard = ben.heard();
+    assert_eq!(Actress::seqs(&heard), (1..=20).collect::<Vec<_>>());
+    assert!(of_type(&heard, "head").is_empty(), "nobody has to attach again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_uncertain_commit_is_looked_up_until_the_log_answers() {
+    let [a, b] = nodes().await;
+    let ben = b.staff();
+    b.attach(&ben, None).await;
+    ben.heard();
+    a.log.commit();
+    a.log.is_down.store(true, Ordering::Relaxed);
+    a.hub.unsure(vec![a.key]);
+    // The routine comparison of both nodes falls into this time, too.
+    sleep(10 * SECOND).await;
+    a.log.is_down.store(false, Ordering::Relaxed);
+    sleep(3 * SECOND).await;
+    assert_eq!(Actress::seqs(&ben.heard()), [1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repair_does_not_wait_for_questions_whose_channels_are_not_heard_yet() {
+    let stage = running(0);
+    let ben = stage.staff();
+    stage.attach(&ben, None).await;
+    ben.heard();
+    stage.bus.is_slow.store(true, Ordering::Relaxed);
+    let _others: Vec<(Stage, Actress)> = (0..1_000)
+        .map(|_| {
+            let other = Stage::over(&stage);
+            let staff = other.staff();
+            (other, staff)
+        })
+        .collect();
+    sleep(Duration::from_millis(300)).await;
+    stage.log.commit();
+    stage.hub.deliver(vec![stage.log.commit()]).await;
+    sleep(Duration::from_millis(100)).await;
+    assert_eq!(Actress::seqs(&ben.heard()), [1, 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn signs_do_not_wait_for_a_log_that_hangs() {
+    let stage = running(0);
+    let (ben, maria) = (stage.staff(), stage.staff());
+    stage.attach(&ben, None).await;
+    stage.attach(&maria, None).await;
+    stage.log.is_hung.store(true, Ordering::Relaxed);
+    (0..200).for_each(|_| stage.hub.unsure(vec![stage.key]));
+    stage.hub.typing(&maria.session, &stage.typing_grant(&maria), true);
+    ben.heard();
+    sleep(Duration::from_millis(6_100)).await;
+    assert_eq!(of_type(&ben.heard(), "typing").len(), 1, "it ended within six seconds");
+}
