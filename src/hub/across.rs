@@ -69,6 +69,8 @@ impl Hub {
             (Channel::Nodes, Message::Farewell) => {
                 self.peers.left(by);
                 self.agenda.at(Instant::now() + self.config.farewell_grace, Due::Gone(by));
+                // What it committed last and was lost, no beacon of it tells any more.
+                self.doubt.notify_one();
             }
             (Channel::Organization(organization), message) => {
                 // What is heard a little longer than it is wanted.

@@ -40,6 +40,37 @@ async fn unheard(node: &Node, by: &Node, seconds: u32) {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_room_that_was_empty_when_an_entry_got_lost_does_not_answer_from_memory_without_it() {
+    let [a, b] = nodes().await;
+    let ben = b.staff();
+    b.attach(&ben, None).await;
+    b.hub.detach(&ben.session, b.key);
+    a.log.commit();
+    drop(a);
+    // Longer than the peer's death is in doubt, shorter than the room is kept.
+    sleep(15 * SECOND).await;
+    ben.heard();
+    b.attach(&ben, Some(0)).await;
+    assert_eq!(Actress::seqs(&ben.heard()), [1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_entry_of_a_node_that_says_farewell_is_found_although_it_beacons_no_more() {
+    let [a, b] = nodes().await;
+    let ben = b.staff();
+    b.attach(&ben, None).await;
+    ben.heard();
+    // Between two beacons.
+    sleep(SECOND / 2).await;
+    a.swallow(&[Lane::Durable]);
+    a.say(1).await;
+    a.hub.say_farewell();
+    drop(a);
+    sleep(2 * SECOND).await;
+    assert_eq!(Actress::seqs(&ben.heard()), [1]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn looking_up_an_uncertain_commit_while_others_are_delivered_is_no_regression() {
     let stage = running(3);
     let ben = stage.staff();

@@ -166,10 +166,10 @@ impl Hub {
         self.agenda.at(Instant::now() + RETRY_AFTER, Due::Repair(room.key()));
     }
 
-    /// Compares where all rooms with members stand with the log, in one query.
+    /// Compares where all rooms stand with the log, in one query: also those without members, which answer from memory whoever
+    /// comes next.
     pub(super) async fn compare_heads(&self) {
-        let mut rooms: Vec<(Arc<Room>, Head)> = self.all_rooms();
-        rooms.retain(|(room, _)| !room.members().is_empty());
+        let rooms: Vec<(Arc<Room>, Head)> = self.all_rooms();
         for (room, _) in rooms.iter().filter(|(room, _)| room.is_stuck()) {
             self.settle_delivery(room, delivery::run(room).await);
         }
