@@ -88,6 +88,7 @@ pub fn encode(by: NodeId, channel: Channel, message: &Message) -> Vec<u8> {
         Message::Rows(conversations) => put(&mut bytes, 4, conversations),
         Message::Presence(presence) => put(&mut bytes, 5, presence),
         Message::Sign(sign) => put(&mut bytes, 6, sign),
+        Message::Asks(organization) => put(&mut bytes, 7, organization),
     }
     bytes
 }
@@ -149,7 +150,8 @@ fn message(channel: Channel, kind: u8, body: &[u8]) -> Result<Message, Refused> 
         (4, Channel::Organization(_)) => Ok(Message::Rows(get(body)?)),
         (5, Channel::Organization(_)) => Ok(Message::Presence(get(body)?)),
         (6, Channel::Conversation(_)) => Ok(Message::Sign(get(body)?)),
-        (0..=6, _) => Err(Refused::Mismatch),
+        (7, Channel::Nodes) => Ok(Message::Asks(get(body)?)),
+        (0..=7, _) => Err(Refused::Mismatch),
         _ => Err(Refused::Unknown),
     }
 }
@@ -270,10 +272,11 @@ mod tests {
         ];
         there_and_back(Channel::Nodes, Message::Beacon(Beacon { number: 9, moved }));
         there_and_back(Channel::Nodes, Message::Farewell);
+        there_and_back(Channel::Nodes, Message::Asks(room.organization));
         there_and_back(organization, Message::Rows(vec![room.conversation]));
         let held = Held { conversation: room.conversation, number: 2, people: vec![who.clone()] };
         let complete = Some((room.conversation, room.conversation));
-        there_and_back(organization, Message::Presence(Presence { asks: true, complete, rooms: vec![held] }));
+        there_and_back(organization, Message::Presence(Presence { complete, rooms: vec![held] }));
         there_and_back(conversation, Message::Sign(Sign::Typing { who, active: true }));
     }
 

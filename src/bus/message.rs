@@ -1,7 +1,7 @@
 //! What nodes tell each other. Each message knows its lane: what may be dropped first, and what holds up nothing.
 
 use parlour_protocol::entry::Who;
-use parlour_protocol::id::ConversationId;
+use parlour_protocol::id::{ConversationId, OrganizationId};
 use parlour_protocol::share::Share;
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +21,9 @@ pub enum Message {
     Farewell,
     /// Rows of the organization's list have changed.
     Rows(Vec<ConversationId>),
+    /// Every node is asked whom it holds in conversations of an organization: also one that hears nothing of the organization
+    /// any more, as somebody may remember whom it held once.
+    Asks(OrganizationId),
     /// Whom a node holds in conversations of one organization.
     Presence(Presence),
     /// A sign in one conversation.
@@ -44,7 +47,7 @@ impl Message {
         match self {
             Self::Entries(_) => Lane::Durable,
             Self::Rights(_) | Self::Beacon(_) | Self::Farewell => Lane::Control,
-            Self::Rows(_) | Self::Presence(_) | Self::Sign(_) => Lane::Ephemeral,
+            Self::Rows(_) | Self::Asks(_) | Self::Presence(_) | Self::Sign(_) => Lane::Ephemeral,
         }
     }
 }
@@ -81,8 +84,6 @@ pub struct Announced {
 /// Whom a node holds in conversations of one organization: state, not changes, so that a lost or repeated one does no harm.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Presence {
-    /// Whether the others are asked to announce everybody they hold.
-    pub asks: bool,
     /// The conversations from the first to the last of these in which the node holds somebody are all in `rooms`: whoever is
     /// remembered in another one between them has left. None: nothing is said about conversations that are not listed.
     pub complete: Option<(ConversationId, ConversationId)>,

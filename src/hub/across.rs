@@ -19,11 +19,11 @@ use crate::bus::{Channel, Health};
 use crate::domain::node::NodeId;
 use crate::domain::principal::HolderKey;
 use crate::domain::room::{Committed, Head, RoomKey};
-use crate::hub::Hub;
 use crate::hub::agenda::Due;
 use crate::hub::peers::Turn;
 use crate::hub::presence::{Change, EVERY_CONVERSATION};
 use crate::hub::repair::contain;
+use crate::hub::{Hub, locked};
 
 /// Messages taken out of a lane at once, so that entries of one room leave in one turn.
 const TAKEN_MAX: usize = 256;
@@ -72,6 +72,7 @@ impl Hub {
                 // What it committed last and was lost, no beacon of it tells any more.
                 self.doubt.notify_one();
             }
+            (Channel::Nodes, Message::Asks(organization)) => self.announce_all(organization),
             (Channel::Organization(organization), message) => {
                 // What is heard a little longer than it is wanted.
                 if self.tenants.has(organization) {
@@ -92,7 +93,7 @@ impl Hub {
                 }
             }
             Message::Presence(announcement) => self.hear_presence(by, organization, announcement),
-            Message::Entries(_) | Message::Beacon(_) | Message::Farewell | Message::Sign(_) => {
+            Message::Entries(_) | Message::Beacon(_) | Message::Farewell | Message::Asks(_) | Message::Sign(_) => {
                 tracing::error!(organization.id = %organization, "a message was heard where it does not belong");
             }
         }
@@ -105,6 +106,10 @@ impl Hub {
         }
         if self.peers.heard(by, now) {
             tracing::info!(node.id = %by, "node {by} is there");
+            if beacon.number > 1 {
+                // It was there before, and so may be its people: given up too early, it does not tell of them by itself.
+                self.ask_all();
+            }
         }
         for moved in &beacon.moved {
             if let Some(head) = moved.head {
@@ -146,16 +151,17 @@ impl Hub {
     }
 
     fn hear_presence(&self, by: NodeId, organization: OrganizationId, announcement: Announcement) {
-        let Announcement { asks, complete, rooms } = announcement;
+        // Whoever holds somebody is known, and so will be gone one day.
+        if self.peers.met(by, Instant::now()) {
+            self.ask_all();
+        }
+        let Announcement { complete, rooms } = announcement;
         let listed: HashSet<ConversationId> = rooms.iter().map(|held| held.conversation).collect();
         for held in rooms {
             self.tell_all(self.presence.announced(by, organization, held));
         }
         if let Some(span) = complete {
             self.tell_all(self.presence.complete(by, organization, span, &listed));
-        }
-        if asks {
-            self.announce_all(organization, false);
         }
     }
 
@@ -228,6 +234,7 @@ impl Hub {
     }
 
     pub(super) fn announce(&self) {
+        let _in_order = locked(&self.announcing);
         let now = Instant::now();
         for (organization, conversations) in self.changed_presence.take() {
             for some in conversations.chunks(ROOMS_PER_ANNOUNCEMENT) {
@@ -241,7 +248,7 @@ impl Hub {
                         held
                     })
                     .collect();
-                let announcement = Announcement { asks: false, complete: None, rooms };
+                let announcement = Announcement { complete: None, rooms };
                 self.bus.publish(Channel::Organization(organization), Message::Presence(announcement));
             }
         }
@@ -271,24 +278,23 @@ impl Hub {
     }
 
     /// Tells whom this node holds in an organization, all of it.
-    fn announce_all(&self, organization: OrganizationId, asks: bool) {
+    pub(super) fn announce_all(&self, organization: OrganizationId) {
+        let _in_order = locked(&self.announcing);
         let all = self.presence.held_in(organization);
         let mut chunks = all.chunks(ROOMS_PER_ANNOUNCEMENT).peekable();
         let (mut from, last) = EVERY_CONVERSATION;
-        let mut asks = asks;
         loop {
             let rooms = chunks.next().unwrap_or_default();
             let to = match rooms.last() {
                 Some(held) if chunks.peek().is_some() => held.conversation,
                 _ => last,
             };
-            let announcement = Announcement { asks, complete: Some((from, to)), rooms: rooms.to_vec() };
+            let announcement = Announcement { complete: Some((from, to)), rooms: rooms.to_vec() };
             self.bus.publish(Channel::Organization(organization), Message::Presence(announcement));
             if to == last {
                 return;
             }
             from = ConversationId(Uuid::from_u128(to.0.as_u128() + 1));
-            asks = false;
         }
     }
 
@@ -334,7 +340,11 @@ impl Hub {
                 }
                 Turn::Hearing => tracing::info!("our own beacons come back again"),
                 Turn::Deaf => {}
-                Turn::Heard(node) => self.tell_all(self.presence.set_heard(node, true)),
+                Turn::Heard(node) => {
+                    self.tell_all(self.presence.set_heard(node, true));
+                    // Its silence may have been longer than its beacons repeat: who came and left meanwhile is not known.
+                    self.ask_all();
+                }
                 Turn::Unheard(node) => {
                     if !is_told && !self.peers.is_deaf(now) {
                         tracing::warn!(node.id = %node, "node {node} cannot be heard; whoever it holds is shown as unknown");
@@ -357,6 +367,13 @@ impl Hub {
     /// After a break nothing is known for sure: everybody is asked anew.
     pub(super) fn ask_all(&self) {
         self.tenants.all().into_iter().for_each(|organization| self.ask_soon(organization));
+    }
+
+    /// Asks about some organizations, so that everybody is asked about each in `turns` turns: questions and answers get lost.
+    pub(super) fn ask_in_turn(&self, turn: u64, turns: u64) {
+        let is_due =
+            |organization: &OrganizationId| organization.0.as_u128() % u128::from(turns) == u128::from(turn % turns);
+        self.tenants.all().into_iter().filter(is_due).for_each(|organization| self.ask_soon(organization));
     }
 
     fn tell_all(&self, changes: Vec<Change>) {

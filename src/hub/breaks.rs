@@ -136,3 +136,114 @@ async fn signs_do_not_wait_for_a_log_that_hangs() {
     sleep(Duration::from_millis(6_100)).await;
     assert_eq!(of_type(&ben.heard(), "typing").len(), 1, "it ended within six seconds");
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_left_while_their_node_was_not_heard_is_no_ghost_afterwards() {
+    let [a, b] = nodes().await;
+    let (ben, maria, kate) = (b.staff(), a.guest(), a.guest());
+    b.attach(&ben, None).await;
+    a.attach(&maria, None).await;
+    a.attach(&kate, None).await;
+    sleep(SECOND).await;
+    a.hub.leave(&maria.session);
+    // Longer than beacons repeat what was missed.
+    unheard(&a, &b, 120).await;
+    sleep(3 * SECOND).await;
+    assert_eq!(b.hub.members(&b.grant(&ben)).len(), 2, "Kate and Ben");
+    assert!(b.hub.has_guest(b.key));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nor_is_the_last_of_an_organization_at_that_node() {
+    let [a, b] = nodes().await;
+    let (ben, maria) = (b.staff(), a.guest());
+    b.attach(&ben, None).await;
+    a.attach(&maria, None).await;
+    sleep(SECOND).await;
+    a.hub.leave(&maria.session);
+    unheard(&a, &b, 120).await;
+    sleep(3 * SECOND).await;
+    assert_eq!(b.hub.members(&b.grant(&ben)).len(), 1, "Ben alone");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_was_given_up_and_comes_back_has_its_people_seen_again() {
+    let [a, b] = nodes().await;
+    let (ben, maria) = (b.staff(), a.guest());
+    b.attach(&ben, None).await;
+    a.attach(&maria, None).await;
+    sleep(SECOND).await;
+    ben.heard();
+    a.swallow(&EVERYTHING);
+    sleep(120 * SECOND).await;
+    assert_eq!(states(&ben.heard()), ["unknown", "offline"]);
+    // The database knows of it before its first word.
+    b.learns_of(&[&a]);
+    a.swallow(&[]);
+    sleep(3 * SECOND).await;
+    assert_eq!(states(&ben.heard()), ["online"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_known_by_its_people_alone_takes_them_along_when_it_dies() {
+    let [a, b] = nodes().await;
+    let (ben, maria) = (b.staff(), a.guest());
+    b.attach(&ben, None).await;
+    a.hub.say_farewell();
+    a.swallow(&[Lane::Control]);
+    sleep(20 * SECOND).await;
+    ben.heard();
+    a.attach(&maria, None).await;
+    sleep(SECOND).await;
+    assert_eq!(states(&ben.heard()), ["online"]);
+    drop((a, maria));
+    sleep(20 * SECOND).await;
+    assert_eq!(presence(&ben.heard()).last().map(|(_, state)| state.as_str()), Some("offline"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_question_is_asked_again() {
+    let [a, b] = nodes().await;
+    let maria = a.guest();
+    a.attach(&maria, None).await;
+    sleep(100 * SECOND).await;
+    for node in [&a, &b] {
+        node.swallow(&[Lane::Ephemeral]);
+    }
+    let ben = b.staff();
+    b.attach(&ben, None).await;
+    sleep(3 * SECOND).await;
+    assert!(!b.hub.has_guest(b.key), "nobody was asked, and beacons do not tell of her any more");
+    for node in [&a, &b] {
+        node.swallow(&[]);
+    }
+    sleep(61 * SECOND).await;
+    assert!(b.hub.has_guest(b.key));
+}
+
+#[tokio::test]
+async fn what_a_node_tells_of_itself_is_in_the_order_in_which_it_was_so() {
+    let stage = Stage::new(0);
+    let ben = stage.staff();
+    stage.attach(&ben, None).await;
+    let key = RoomKey { conversation: ConversationId::generate(), ..stage.key };
+    let (hub, who) = (Arc::clone(&stage.hub), ben.session.who().clone());
+    let (told, order) = mpsc::channel();
+    *crate::hub::locked(&stage.bus.witness) = Some(Arc::new(move |message: &Message| {
+        let Message::Presence(presence) = message else { return };
+        if presence.complete.is_some() {
+            // Somebody enters another room between looking and publishing; the news must not get ahead of what was seen.
+            let (hub, who, (done, is_done)) = (Arc::clone(&hub), who.clone(), mpsc::channel());
+            std::thread::spawn(move || {
+                hub.presence.enter(key, &who, SessionId::generate());
+                hub.changed_presence.add(key);
+                hub.announce();
+                done.send(()).ok();
+            });
+            is_done.recv_timeout(Duration::from_millis(100)).ok();
+        }
+        told.send(presence.complete.is_some()).unwrap();
+    }));
+    stage.hub.announce_all(stage.key.organization);
+    assert_eq!([order.recv(), order.recv()], [Ok(true), Ok(false)]);
+}

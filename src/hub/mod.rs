@@ -132,6 +132,8 @@ pub struct Hub {
     moves: Moves,
     changed_rows: Changed,
     changed_presence: Changed,
+    /// Held from looking whom we hold until it is published, so that nobody tells yesterday's news last.
+    announcing: Mutex<()>,
 }
 
 /// What the hub holds right now, for gauges and tests.
@@ -171,6 +173,7 @@ impl Hub {
             moves: Moves::default(),
             changed_rows: Changed::default(),
             changed_presence: Changed::default(),
+            announcing: Mutex::default(),
         }
     }
 

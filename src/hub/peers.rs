@@ -60,6 +60,8 @@ struct Peer {
     heard_at: Instant,
     is_registered: bool,
     is_heard: bool,
+    /// It has spoken since we know of it.
+    is_met: bool,
 }
 
 /// What became of a peer, or of our own hearing.
@@ -93,14 +95,19 @@ impl Peers {
         books.echo_at = now;
     }
 
-    /// A peer gave a sign of life; whether it is a new one.
+    /// A peer gave a sign of life; whether it is the first word of it.
     pub fn heard(&self, node: NodeId, now: Instant) -> bool {
         let mut books = locked(&self.books);
-        let is_new = !books.peers.contains_key(&node);
-        // Heard means counted among the heard by the next look, so that who depends on it is told there, once.
-        let peer = books.peers.entry(node).or_insert(Peer { heard_at: now, is_registered: false, is_heard: true });
+        let peer = books.peers.entry(node).or_insert(Peer::new(now));
         peer.heard_at = now;
-        is_new
+        !std::mem::replace(&mut peer.is_met, true)
+    }
+
+    /// A peer said something else, which is no sign of life where those are expected; whether it is the first word of it.
+    pub fn met(&self, node: NodeId, now: Instant) -> bool {
+        let mut books = locked(&self.books);
+        let peer = books.peers.entry(node).or_insert(Peer::new(now));
+        !std::mem::replace(&mut peer.is_met, true)
     }
 
     /// A peer has said farewell.
@@ -113,8 +120,7 @@ impl Peers {
         let mut books = locked(&self.books);
         books.peers.values_mut().for_each(|peer| peer.is_registered = false);
         for (node, _) in nodes.iter().filter(|(_, age)| *age <= self.config.registration_max) {
-            let fresh = Peer { heard_at: now, is_registered: true, is_heard: true };
-            books.peers.entry(*node).and_modify(|peer| peer.is_registered = true).or_insert(fresh);
+            books.peers.entry(*node).or_insert(Peer::new(now)).is_registered = true;
         }
     }
 
@@ -159,6 +165,13 @@ impl Peers {
         }
         books.peers.retain(|node, _| !turns.contains(&Turn::Gone(*node)));
         turns
+    }
+}
+
+impl Peer {
+    /// Heard means counted among the heard by the next look, so that who depends on it is told there, once.
+    fn new(now: Instant) -> Self {
+        Self { heard_at: now, is_registered: false, is_heard: true, is_met: false }
     }
 }
 

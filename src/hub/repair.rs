@@ -65,6 +65,7 @@ impl Hub {
         let (mut reading, mut asking) = (Running::new(), Running::new());
         let mut to_read = VecDeque::new();
         let compared = Arc::new(Notify::new());
+        let mut turn = 0;
         loop {
             // Every branch is cancel-safe: the list and the ticks keep what they did not return.
             tokio::select! {
@@ -80,7 +81,6 @@ impl Hub {
                     contain(async { self.send_beacons() }).await;
                     contain(async { self.ask_in_turn(turn, ASK_TURNS) }).await;
                 }
-                _ = beacons.tick() => drop(contain(async { self.send_beacons() }).await),
                 _ = looks.tick() => drop(contain(async { self.look_around() }).await),
                 () = doubt.raised() => {
                     self.ask_all();

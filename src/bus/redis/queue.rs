@@ -174,7 +174,7 @@ fn weight(message: &Message) -> usize {
         Message::Presence(presence) => {
             FRAME_BYTES + presence.rooms.iter().map(|held| 64 + 128 * held.people.len()).sum::<usize>()
         }
-        Message::Farewell => FRAME_BYTES,
+        Message::Farewell | Message::Asks(_) => FRAME_BYTES,
         Message::Sign(_) => 4 * FRAME_BYTES,
     }
 }
@@ -267,7 +267,7 @@ mod tests {
         let who = Who { kind: WhoKind::Guest, id: "g".repeat(36), name: "Maria Unterwegs".into() };
         let held =
             crate::bus::message::Held { conversation: room_key().conversation, number: 1, people: vec![who; 50] };
-        let presence = crate::bus::message::Presence { asks: false, complete: None, rooms: vec![held] };
+        let presence = crate::bus::message::Presence { complete: None, rooms: vec![held] };
         for message in [entry(1), typing(1), Message::Farewell, Message::Presence(presence)] {
             let bytes = crate::bus::envelope::encode(node, channel, &message).len();
             assert!(bytes <= weight(&message) + FRAME_BYTES, "{message:?}: {bytes} bytes");
