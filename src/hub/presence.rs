@@ -217,6 +217,13 @@ impl Presence {
     pub fn members(&self, room: RoomKey) -> Vec<Member> {
         let books = locked(&self.books);
         let people = books.rooms.get(&room).into_iter().flat_map(HashMap::values);
+    /// How somebody stands in a room now.
+    pub fn state(&self, room: RoomKey, who: &Who) -> PresenceState {
+        let books = locked(&self.books);
+        let present = books.rooms.get(&room).and_then(|people| people.get(&key(who)));
+        present.and_then(|present| present.state(&books.unheard)).unwrap_or(PresenceState::Offline)
+    }
+
         let mut members: Vec<Member> = people
             .filter_map(|present| Some(Member { who: present.who.clone(), state: present.state(&books.unheard)? }))
             .collect();

@@ -161,12 +161,20 @@ impl Hub {
 
     /// Tells this node's members a change of presence, from here or from a peer.
     pub(super) fn tell_change(&self, change: &Change, hears: impl Fn(&Arc<Member>) -> bool) {
-        let Change { room, who, state } = change;
-        let push = |_| Some(Push::Presence { conversation: room.conversation, who: who.clone(), state: *state });
-        self.tell(*room, push, hears);
+        let Change { room, who, mut state } = change.clone();
+        loop {
+            let push = |_| Some(Push::Presence { conversation: room.conversation, who: who.clone(), state });
+            self.tell(room, push, &hears);
+            // Whoever changed it since may have told so before us, and ours would be the last word.
+            let current = self.presence.state(room, &who);
+            if current == state {
+                break;
+            }
+            state = current;
+        }
         if who.kind == WhoKind::Guest {
             // Every node with staff of the organization hears of it by itself.
-            self.inbox().mark(*room);
+            self.inbox().mark(room);
         }
     }
 
