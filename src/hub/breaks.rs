@@ -270,3 +270,19 @@ async fn what_a_node_tells_of_itself_is_in_the_order_in_which_it_was_so() {
     stage.hub.announce_all(stage.key.organization);
     assert_eq!([order.recv(), order.recv()], [Ok(true), Ok(false)]);
 }
+
+#[test]
+fn forgetting_an_organization_costs_no_more_among_many() {
+    let (presence, node) = (Presence::default(), NodeId::generate());
+    let who = Who { kind: WhoKind::Guest, id: "g".to_owned(), name: "Maria".to_owned() };
+    let rooms: Vec<RoomKey> = (0..20_000).map(|_| room_key()).collect();
+    for room in &rooms {
+        let held = Held { conversation: room.conversation, number: 1, people: vec![who.clone()] };
+        presence.announced(node, room.organization, held);
+    }
+    let began = std::time::Instant::now();
+    rooms.iter().for_each(|room| presence.forget_organization(room.organization));
+    assert!(rooms.iter().all(|room| presence.number(node, *room) == 0));
+    // A look at every room for each organization would take a minute.
+    assert!(began.elapsed() < 5 * SECOND, "{:?}", began.elapsed());
+}

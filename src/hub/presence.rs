@@ -5,6 +5,7 @@
 //! now is `unknown`, not gone. This file keeps the books and says what changed; [`crate::hub::signs`] tells the others.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::RangeInclusive;
 use std::sync::Mutex;
 
 use parlour_protocol::entry::{Who, WhoKind};
@@ -168,16 +169,21 @@ impl Presence {
     pub fn forget_organization(&self, organization: OrganizationId) {
         let mut books = locked(&self.books);
         let Books { rooms, held, .. } = &mut *books;
-        for rooms in held.values_mut() {
-            rooms.retain(|room, _| room.organization != organization);
-        }
-        rooms.retain(|room, people| {
-            if room.organization == organization {
-                people.values_mut().for_each(|present| present.peers.clear());
-                people.retain(|_, present| present.is_here());
+        for held in held.values_mut() {
+            let its: Vec<RoomKey> = held.range(span(organization)).map(|(room, _)| *room).collect();
+            for room in its {
+                held.remove(&room);
             }
-            !people.is_empty()
-        });
+        }
+        let its: Vec<RoomKey> = rooms.range(span(organization)).map(|(room, _)| *room).collect();
+        for room in its {
+            let Some(people) = rooms.get_mut(&room) else { continue };
+            people.values_mut().for_each(|present| present.peers.clear());
+            people.retain(|_, present| present.is_here());
+            if people.is_empty() {
+                rooms.remove(&room);
+            }
+        }
     }
 
     /// The number of a peer's last announcement about a room; 0 when it holds nobody there.
@@ -202,9 +208,7 @@ impl Presence {
     /// Whom this node itself holds in an organization, in the order of conversations, as announced before.
     pub fn held_in(&self, organization: OrganizationId) -> Vec<Held> {
         let books = locked(&self.books);
-        let (first, last) = EVERY_CONVERSATION;
-        let room = |conversation| RoomKey { organization, conversation };
-        let held = books.rooms.range(room(first)..=room(last)).map(|(room, people)| Held {
+        let held = books.rooms.range(span(organization)).map(|(room, people)| Held {
             conversation: room.conversation,
             // What is held but not announced yet will be, with a higher number.
             number: books.announced.get(room).copied().unwrap_or(0),
@@ -213,10 +217,6 @@ impl Presence {
         held.filter(|held| !held.people.is_empty()).collect()
     }
 
-    /// Everybody who is, or may be, there.
-    pub fn members(&self, room: RoomKey) -> Vec<Member> {
-        let books = locked(&self.books);
-        let people = books.rooms.get(&room).into_iter().flat_map(HashMap::values);
     /// How somebody stands in a room now.
     pub fn state(&self, room: RoomKey, who: &Who) -> PresenceState {
         let books = locked(&self.books);
@@ -224,6 +224,10 @@ impl Presence {
         present.and_then(|present| present.state(&books.unheard)).unwrap_or(PresenceState::Offline)
     }
 
+    /// Everybody who is, or may be, there.
+    pub fn members(&self, room: RoomKey) -> Vec<Member> {
+        let books = locked(&self.books);
+        let people = books.rooms.get(&room).into_iter().flat_map(HashMap::values);
         let mut members: Vec<Member> = people
             .filter_map(|present| Some(Member { who: present.who.clone(), state: present.state(&books.unheard)? }))
             .collect();
@@ -332,6 +336,12 @@ impl Present {
 
 fn key(who: &Who) -> PersonKey {
     (who.kind, who.id.clone())
+}
+
+/// All rooms of an organization.
+fn span(organization: OrganizationId) -> RangeInclusive<RoomKey> {
+    let (first, last) = EVERY_CONVERSATION;
+    RoomKey { organization, conversation: first }..=RoomKey { organization, conversation: last }
 }
 
 fn here(people: &HashMap<PersonKey, Present>) -> Vec<Who> {

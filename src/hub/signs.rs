@@ -3,6 +3,7 @@
 //! Except for permissions and shares they are never stored, never queued behind anything, and may be lost without harm; they
 //! must never hold up an entry. Each is encoded at most once per view and codec.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -132,11 +133,14 @@ impl Hub {
         let push = |who: &Who, state| {
             member.session().push(&Push::Presence { conversation: room.conversation, who: who.clone(), state });
         };
-        let is_in = |who: &Who, list: &[Present]| list.iter().any(|other| same_person(&other.who, who));
-        for present in now.iter().filter(|present| !members.contains(present)) {
+        if now == members {
+            return;
+        }
+        let (before, after) = (states(members), states(&now));
+        for present in now.iter().filter(|present| before.get(&person(present)) != Some(&present.state)) {
             push(&present.who, present.state);
         }
-        for present in members.iter().filter(|present| !is_in(&present.who, &now)) {
+        for present in members.iter().filter(|present| !after.contains_key(&person(present))) {
             push(&present.who, PresenceState::Offline);
         }
     }
@@ -222,6 +226,15 @@ impl Hub {
             }
         }
     }
+}
+
+/// Found by person: in a large room everybody's list is compared with everybody's.
+fn states(members: &[Present]) -> HashMap<(WhoKind, &str), PresenceState> {
+    members.iter().map(|present| (person(present), present.state)).collect()
+}
+
+fn person(present: &Present) -> (WhoKind, &str) {
+    (present.who.kind, &present.who.id)
 }
 
 fn receipt_push(room: RoomKey, receipt: Receipt) -> Push {
