@@ -11,12 +11,12 @@ use std::time::Duration;
 use parlour_protocol::entry::{Who, WhoKind};
 use parlour_protocol::id::{ConversationId, SessionId};
 use tokio::task::yield_now;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, advance, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::bus::message::{Held, Lane, Message};
 use crate::domain::node::NodeId;
-use crate::domain::room::RoomKey;
+use crate::domain::room::{Committed, RoomKey};
 use crate::hub::fixture::{Actress, Stage, room_key};
 use crate::hub::nodes::{Node, SECOND, nodes, of_type, presence, states};
 use crate::hub::presence::Presence;
@@ -100,6 +100,24 @@ async fn an_uncertain_commit_is_looked_up_until_the_log_answers() {
     a.log.is_down.store(false, Ordering::Relaxed);
     sleep(3 * SECOND).await;
     assert_eq!(Actress::seqs(&ben.heard()), [1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_that_cannot_fill_a_hole_is_not_asked_without_a_break() {
+    let stage = running(1);
+    let ben = stage.staff();
+    stage.attach(&ben, None).await;
+    let first = stage.log.commit();
+    // Restored to an older epoch, while something is missing.
+    stage.log.commit();
+    stage.log.restore(0, 1);
+    stage.hub.deliver(vec![Committed { seq: 2, ..first }]).await;
+    advance(Duration::from_millis(60)).await;
+    let before = stage.log.reads.load(Ordering::Relaxed);
+    for _ in 0..1_000 {
+        yield_now().await;
+    }
+    assert!(stage.log.reads.load(Ordering::Relaxed) - before < 10);
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,7 +2,7 @@
 //! what it should have delivered.
 
 use std::io::{self, ErrorKind};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use parlour_protocol::codec::Codec;
@@ -66,6 +66,8 @@ pub struct MemoryLog {
     pub is_down: AtomicBool,
     /// Reads that begin now never end.
     pub is_hung: AtomicBool,
+    /// How often it was read.
+    pub reads: AtomicUsize,
 }
 
 impl MemoryLog {
@@ -77,6 +79,7 @@ impl MemoryLog {
             slow,
             is_down: false.into(),
             is_hung: false.into(),
+            reads: 0.into(),
         })
     }
 
@@ -115,6 +118,7 @@ impl MemoryLog {
 
     /// What a read of PostgreSQL goes through first.
     async fn reach(&self) -> Result<(), StoreError> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
         if self.is_hung.load(Ordering::Relaxed) {
             std::future::pending::<()>().await;
         }

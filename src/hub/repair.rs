@@ -157,6 +157,10 @@ impl Hub {
             let name = if is_tail { "parlour_tail_filled_total" } else { "parlour_gap_filled_total" };
             metrics::counter!(name).increment(entries.len() as u64);
             self.deliver_to(room, entries).await;
+            if room.head().is_some_and(|head| head.seq == after) {
+                // None of it was next: the log goes back, or begins later. The comparison of heads finds out.
+                return self.agenda.at(Instant::now() + RETRY_AFTER, Due::Repair(key));
+            }
         }
     }
 
