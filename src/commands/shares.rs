@@ -209,11 +209,13 @@ impl Commands {
     ) -> Result<Share, Failure> {
         let organization = tx.scope().organization();
         let row = shares::find(&mut tx, share).await?.ok_or_else(Failure::not_found)?;
-        tx.commit().await?;
-        if let Some(entry) = entry {
-            self.hub.deliver(vec![entry]).await;
-        }
         let room = RoomKey { organization, conversation: row.share.conversation_id };
+        // The caller may be gone, or the outcome not be known, when it is committed.
+        let promised = entry.map(|entry| (self.hub.pledge(room), entry));
+        tx.commit().await?;
+        if let Some((pledge, entry)) = promised {
+            pledge.deliver(entry).await;
+        }
         self.hub.push_share(room, &row.share);
         Ok(row.share)
     }

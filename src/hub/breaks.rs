@@ -103,6 +103,23 @@ async fn an_uncertain_commit_is_looked_up_until_the_log_answers() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_commit_whose_caller_went_away_is_looked_up() {
+    let [a, b] = nodes().await;
+    let (anna, ben) = (a.staff(), b.staff());
+    a.attach(&anna, None).await;
+    b.attach(&ben, None).await;
+    let pledge = a.hub.pledge(a.key);
+    let committed = a.log.commit();
+    // Its future was dropped before it could say so.
+    drop(pledge);
+    sleep(3 * SECOND).await;
+    assert_eq!([Actress::seqs(&anna.heard()), Actress::seqs(&ben.heard())], [[1], [1]]);
+    drop(committed);
+    a.hub.pledge(a.key).deliver(a.log.commit()).await;
+    assert_eq!(Actress::seqs(&anna.heard()), [2]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_log_that_cannot_fill_a_hole_is_not_asked_without_a_break() {
     let stage = running(1);
     let ben = stage.staff();

@@ -23,6 +23,7 @@ mod nodes;
 pub mod outbox;
 pub mod pause;
 pub mod peers;
+pub mod pledge;
 pub mod presence;
 #[cfg(test)]
 mod races;
