@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::commands::Commands;
 
-/// How often; [`crate::hub::peers::PeersConfig`] counts on it.
+/// How often; [`crate::hub::across::peers::PeersConfig`] counts on it.
 const EVERY: Duration = Duration::from_secs(3);
 /// How long the database may take.
 const DEADLINE: Duration = Duration::from_secs(1);

@@ -5,24 +5,17 @@
 //! way of an entry: [`Hub::deliver`] → [`sequence`] (order) → [`delivery`] (turns) → [`member`] (exactly the next number) →
 //! [`outbox`] (the socket). The way in: [`catch_up`]. What was lost on the way: [`repair`]. Other nodes: [`across`].
 
-mod across;
+pub mod across;
 pub mod agenda;
-mod beacon;
-#[cfg(test)]
-mod breaks;
 pub mod catch_up;
-mod changed;
 mod delivery;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod frame;
 pub mod inbox;
 pub mod member;
-#[cfg(test)]
-mod nodes;
 pub mod outbox;
 pub mod pause;
-pub mod peers;
 pub mod pledge;
 pub mod presence;
 #[cfg(test)]
@@ -33,7 +26,6 @@ pub mod room;
 pub mod sequence;
 pub mod session;
 pub mod signs;
-mod tenants;
 #[cfg(test)]
 mod tests;
 pub mod typing;
@@ -54,20 +46,20 @@ use crate::bus::{Bus, Channel, Line};
 use crate::domain::node::NodeId;
 use crate::domain::principal::Principal;
 use crate::domain::room::{Committed, Head, RoomKey};
+use crate::hub::across::beacon::Moves;
+use crate::hub::across::changed::Changed;
+use crate::hub::across::peers::{Peers, PeersConfig};
+use crate::hub::across::tenants::Tenants;
 use crate::hub::agenda::{Agenda, Due};
-use crate::hub::beacon::Moves;
-use crate::hub::changed::Changed;
 use crate::hub::delivery::Delivered;
 use crate::hub::inbox::Inbox;
 use crate::hub::member::Member;
 use crate::hub::outbox::Outbox;
 use crate::hub::pause::Pause;
-use crate::hub::peers::{Peers, PeersConfig};
 use crate::hub::presence::Presence;
 use crate::hub::renewals::Renewals;
 use crate::hub::room::Room;
 use crate::hub::session::Session;
-use crate::hub::tenants::Tenants;
 use crate::hub::typing::Typing;
 use crate::store::log::{CommitHook, Handover, ReadLog};
 

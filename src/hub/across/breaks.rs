@@ -1,7 +1,7 @@
 //! Claims about what breaks between nodes, and what must be right again afterwards: no entry is missed, no room waits for another
 //! one's trouble, nobody stays as a ghost or out of sight for ever.
 //!
-//! The stage is that of [`crate::hub::nodes`].
+//! The stage is that of [`crate::hub::across::tests`].
 
 use std::cell::Cell;
 use std::sync::atomic::Ordering;
@@ -17,8 +17,8 @@ use tokio_util::sync::CancellationToken;
 use crate::bus::message::{Held, Lane, Message};
 use crate::domain::node::NodeId;
 use crate::domain::room::{Committed, RoomKey};
+use crate::hub::across::tests::{Node, SECOND, nodes, of_type, presence, states};
 use crate::hub::fixture::{Actress, Stage, room_key};
-use crate::hub::nodes::{Node, SECOND, nodes, of_type, presence, states};
 use crate::hub::presence::Presence;
 
 const EVERYTHING: [Lane; 3] = [Lane::Durable, Lane::Control, Lane::Ephemeral];
