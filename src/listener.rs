@@ -21,6 +21,8 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+#[cfg(target_os = "linux")]
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, timeout_at};
@@ -45,6 +47,8 @@ pub struct ListenerConfig {
     pub head_bytes_max: usize,
     /// Headers of a request.
     pub headers_max: usize,
+    /// How long a peer may take no byte of an answer that is being written.
+    pub stall_max: Duration,
 }
 
 impl Default for ListenerConfig {
@@ -54,6 +58,7 @@ impl Default for ListenerConfig {
             head_timeout: Duration::from_secs(10),
             head_bytes_max: 16 * 1024,
             headers_max: 64,
+            stall_max: Duration::from_secs(30),
         }
     }
 }
@@ -120,6 +125,7 @@ pub async fn serve(listener: TcpListener, router: Router, config: ListenerConfig
         };
         // A small answer must not wait for the acknowledgement of the one before.
         let _ = stream.set_nodelay(true);
+        give_up_stalled(&stream, config.stall_max);
         let visitor = Visitor { peer, router: router.clone(), place: Arc::new(place), stopping: stopping.clone() };
         stopping.connections.spawn(attend(http.clone(), stream, visitor));
     }
@@ -176,6 +182,16 @@ fn builder(config: &ListenerConfig) -> http1::Builder {
         .max_buf_size(config.head_bytes_max.max(8 * 1024))
         .keep_alive(true);
     http
+}
+
+/// Has the kernel end a connection whose peer takes nothing for so long: hyper waits for ever for one that asks and never reads.
+/// Elsewhere than on Linux such a connection lasts until a stop.
+fn give_up_stalled(stream: &TcpStream, after: Duration) {
+    #[cfg(target_os = "linux")]
+    // It may fail on a connection that is already gone.
+    let _ = SockRef::from(stream).set_tcp_user_timeout(Some(after));
+    #[cfg(not(target_os = "linux"))]
+    let _ = (stream, after);
 }
 
 /// A peer that gave up costs nothing; a node without files or memory must not spin.

@@ -155,11 +155,14 @@ impl Interests {
         std::mem::take(&mut interest.is_doubtful)
     }
 
-    /// Nothing is heard any more: everything is to be asked for again, and nobody waits meanwhile.
+    /// Nothing is heard any more: everything is to be asked for again, and nobody waits meanwhile. What only lingers is forgotten:
+    /// nobody would let go of it for as long as the bus is down.
     pub fn lose_all(&self) {
         let mut books = self.locked();
-        let Books { channels, wanted, .. } = &mut *books;
+        let Books { channels, wanted, idle } = &mut *books;
         wanted.clear();
+        idle.clear();
+        channels.retain(|_, interest| interest.holders > 0);
         for (channel, interest) in channels.iter_mut() {
             interest.stage = Stage::Wanted;
             interest.heard.send_replace(Heard::Not);
@@ -236,6 +239,8 @@ impl Interest {
 
 #[cfg(test)]
 mod tests {
+    use parlour_protocol::id::OrganizationId;
+
     use super::*;
 
     const PATIENCE: Duration = Duration::from_millis(50);
@@ -293,5 +298,19 @@ mod tests {
         assert_eq!(interests.take_changes(Instant::now()).subscribe, [channel]);
         assert!(interests.confirm(channel), "the one that did not wait");
         assert!(subscription.confirmed(PATIENCE).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_nobody_wants_any_more_is_not_kept_while_the_bus_is_down() {
+        let (interests, channel) = interests();
+        let _wanted = interests.subscribe(channel, Health::Down);
+        for _ in 0..3 {
+            for _ in 0..1_000 {
+                drop(interests.subscribe(Channel::Organization(OrganizationId::generate()), Health::Down));
+            }
+            interests.lose_all();
+            assert_eq!((interests.count(), interests.locked().idle.len()), (1, 0));
+        }
+        assert_eq!(interests.take_changes(Instant::now()).subscribe, [channel]);
     }
 }

@@ -2,8 +2,11 @@
 //!
 //! It never makes a database, never migrates one and never falls back to the development database.
 
+use std::time::Duration;
+
 use axum::Router;
 use tokio::net::TcpListener;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -13,6 +16,9 @@ use crate::cli::signals::Signals;
 use crate::config::{ServeConfig, ServeSettings};
 use crate::domain::limits::LimitsProfile;
 use crate::telemetry;
+
+/// How long the operator's last answers may take to be written when everything else has ended.
+const OPERATOR_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Serves until a signal; a second one during the drain ends it at once.
 pub async fn run(settings: ServeSettings) -> Result<(), CliError> {
@@ -48,7 +54,8 @@ pub async fn run(settings: ServeSettings) -> Result<(), CliError> {
     }
     stop.cancel();
     tasks.close();
-    tasks.wait().await;
+    // Who began to ask and never ends is cut: nothing is lost with it.
+    let _ = timeout(OPERATOR_PATIENCE, tasks.wait()).await;
     Ok(())
 }
 

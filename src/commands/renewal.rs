@@ -25,6 +25,8 @@ use crate::store::error::StoreError;
 
 /// Sessions whose rights are read at once: enough for a thousand in a second, and a few connections are left for others.
 const AT_ONCE: usize = 8;
+/// Sessions brought in line together: what was done is kept when the time is up, so that the next sweep has fewer left.
+const IN_LINE_AT_ONCE: usize = 256;
 /// Conversations whose facts are read in one query.
 const FACTS_AT_ONCE: usize = 1_000;
 /// How long reading what is said to have changed may take; the next sweep goes on with the rest.
@@ -54,8 +56,16 @@ impl Commands {
         }
     }
 
-    /// Gives sessions the rights of now, or ends them; one that fails holds up no other.
+    /// Gives sessions the rights of now, or ends them; one that fails holds up no other. Cancelled, it has done some of them.
     pub(in crate::commands) async fn renew_all(&self, sessions: Vec<Arc<Session>>) -> Result<(), StoreError> {
+        let mut failed = None;
+        for some in sessions.chunks(IN_LINE_AT_ONCE) {
+            failed = self.renew_some(some.to_vec()).await.err().or(failed);
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    async fn renew_some(&self, sessions: Vec<Arc<Session>>) -> Result<(), StoreError> {
         let reloads = sessions.into_iter().map(|session| async move {
             match self.reload(&session).await {
                 // A defect of this one: it must not keep the rights of all others from being confirmed.
@@ -118,6 +128,10 @@ impl Commands {
             facts.extend(found.into_iter().map(|found| (found.facts.conversation, found.facts)));
         }
         for Renewed { session, principal, attached } in renewed {
+            if !Arc::ptr_eq(&session.principal(), principal) {
+                // Newer rights were read meanwhile: whoever did brings it in line, or the next sweep does.
+                continue;
+            }
             for conversation in attached {
                 self.forget(principal, *conversation);
                 let now = facts.get(conversation).map(|facts| rights(principal, facts)).unwrap_or_default();

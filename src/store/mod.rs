@@ -23,7 +23,9 @@ pub mod watermarks;
 use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::Connection;
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
+use tokio::time::timeout;
 
 use crate::store::error::StoreError;
 
@@ -35,6 +37,8 @@ const LOCK_TIMEOUT_MS: &str = "500";
 const IDLE_IN_TRANSACTION_TIMEOUT_MS: &str = "5000";
 /// Longest wait for a pooled connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Longest wait for the rest of an answer that nobody waits for any more; then its connection is dropped.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The database, for as many users as there are clones.
 #[derive(Clone, Debug)]
@@ -64,6 +68,7 @@ impl Store {
                 .max_connections(connections_max)
                 .acquire_timeout(ACQUIRE_TIMEOUT)
                 .test_before_acquire(false)
+                .after_release(|connection, _| Box::pin(is_in_step(connection)))
                 .connect_lazy_with(options.clone())
         };
         Ok(Self { pool: pool(connections_max), leases: pool(1), options })
@@ -93,6 +98,13 @@ impl Store {
         let kept = row.fsync == "on" && row.full_page_writes == "on" && row.synchronous_commit != "off";
         Ok(if kept { Durability::Kept } else { Durability::Relaxed })
     }
+}
+
+/// Whether a connection that was given back has answered everything it was asked. The pool looks, too, but for as long as it
+/// takes: every answer that the network lost would cost it a place for good.
+async fn is_in_step(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    let pinged = timeout(RELEASE_TIMEOUT, connection.ping()).await;
+    pinged.map_err(|_| sqlx::Error::PoolTimedOut)?.map(|()| true)
 }
 
 /// Whether the database keeps what it acknowledges through a crash of the machine.

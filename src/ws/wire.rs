@@ -54,6 +54,9 @@ impl Wire {
         // Either may fail on a socket that is already gone; the first read will tell.
         let _ = socket.set_tcp_nodelay(true);
         let _ = socket.set_send_buffer_size(SEND_BUFFER_BYTES);
+        // The listener has the kernel end what stalls; a socket is ended by its session, with the code that says so.
+        #[cfg(target_os = "linux")]
+        let _ = socket.set_tcp_user_timeout(None);
         let stream = Arc::new(stream);
         let outbox = Arc::new(Outbox::new(Arc::clone(&stream) as _));
         let reader = Reader::new(codec, Arc::clone(&stream), Arc::clone(&outbox), early);

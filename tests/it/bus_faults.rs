@@ -235,6 +235,41 @@ async fn what_was_published_before_a_stop_is_still_said() {
     hearer.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_lets_nobody_speak_is_not_besieged() {
+    if !redis_is_installed().await {
+        return;
+    }
+    let redis = Redis::start().await;
+    let node = BusNode::on_redis(&config_at(redis.port()));
+    node.up().await;
+    let channel = Channel::Conversation(room());
+    redis.ask::<()>(&["ACL", "SETUSER", "default", "-publish"]).await;
+    let connections = async || {
+        let info: String = redis.ask(&["INFO", "stats"]).await;
+        let line = info.lines().find_map(|line| line.strip_prefix("total_connections_received:")).expect("a count");
+        line.trim().parse::<u64>().expect("a number")
+    };
+    let before = connections().await;
+    let began = Instant::now();
+    let mut seq = 0;
+    until("three seconds have passed", async || {
+        seq += 1;
+        node.bus.publish(channel, entry(room(), seq));
+        (began.elapsed() > Duration::from_secs(3)).then_some(())
+    })
+    .await;
+    let tries = connections().await - before;
+    assert_eq!(node.bus.health(), Health::Down, "nothing was said since");
+    assert!(tries < 20, "{tries} connections in three seconds");
+    redis.ask::<()>(&["ACL", "SETUSER", "default", "+publish"]).await;
+    until("it is up as soon as something was said", async || {
+        node.bus.publish(channel, entry(room(), 1));
+        (node.bus.health() == Health::Up).then_some(())
+    })
+    .await;
+}
+
 /// Of this process.
 fn resident_bytes() -> usize {
     let pages = std::fs::read_to_string("/proc/self/statm").expect("Linux");

@@ -158,6 +158,31 @@ async fn a_thousand_sessions_of_one_organization_are_brought_in_line_at_once_and
     assert!(app.app.hub().flow().is_ok(), "nobody was paused for it");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_sessions_than_one_sweep_can_bring_in_line_are_brought_in_line_by_several() {
+    const SESSIONS: u128 = 10_000;
+    let app = TestApp::start().await;
+    let tenancy = app.people.tenancy("lagon").await;
+    app.arrange(
+        "insert into persons (id, email, name) select uuid(lpad(n::text, 32, '0')), n || '@crowd.test', 'Somebody'
+           from generate_series(1, 10000) n;
+         insert into memberships (organization_id, person_id, role)
+           select o.id, p.id, 'dmc_admin' from organizations o, persons p where p.email like '%@crowd.test'",
+    )
+    .await;
+    let person = |n: u128| format!("{n:032}").parse().expect("a UUID");
+    let sessions: Vec<_> = (1..=SESSIONS).map(|n| enter(&app, tenancy.organization, person(n))).collect();
+    app.arrange("update organizations set status = 'suspended', version = version + 1").await;
+    let began = Instant::now();
+    until("every session knows", async || {
+        let is_current = |session: &Arc<Session>| !session.principal().organization.active && session.is_settled();
+        sessions.iter().all(is_current).then_some(())
+    })
+    .await;
+    println!("ten thousand sessions in {:?}, the wait for the sweep included", began.elapsed());
+    until("entries flow", async || app.app.hub().flow().is_ok().then_some(())).await;
+}
+
 fn enter(app: &TestApp, organization: OrganizationId, person: PersonId) -> Arc<Session> {
     let role = Role::find("dmc_admin").expect("a built-in role");
     let principal = Principal {

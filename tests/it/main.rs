@@ -12,6 +12,7 @@ mod bus_speed;
 mod catalogue;
 mod command_line;
 mod committers;
+mod database_faults;
 mod dev;
 mod devdb;
 mod edge;

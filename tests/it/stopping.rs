@@ -238,3 +238,24 @@ async fn what_is_committed_while_a_node_stops_is_still_told_to_the_others() {
     }
     stopping.await.expect("a stop");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn somebody_who_never_ends_asking_the_operators_address_does_not_hold_up_a_stop() {
+    let (cluster, data_dir) = durable_cluster().await;
+    let database = Database::create_on(&cluster).await;
+    let server = Server::start_with(&database, &[("DRAIN_SECONDS", "2")]).await;
+    let admin = server.admin().http.trim_start_matches("http://").to_owned();
+    let mut halves = Vec::new();
+    for half in ["", "G", "GET /metrics HTTP/1.1\r\nHost: x\r\n"] {
+        let mut stream = TcpStream::connect(&admin).await.expect("a connection");
+        stream.write_all(half.as_bytes()).await.expect("half a request");
+        halves.push(stream);
+    }
+    let whole = reqwest::get(format!("http://{admin}/metrics")).await.expect("an answer");
+    assert_eq!(whole.status(), StatusCode::OK);
+    let began = Instant::now();
+    tokio::time::timeout(Duration::from_secs(20), server.terminate()).await.expect("it ends");
+    println!("ended after {:?}", began.elapsed());
+    cluster.stop().await.expect("a clean stop");
+    std::fs::remove_dir_all(data_dir).expect("the directory goes");
+}

@@ -65,6 +65,13 @@ enum End {
     Failed(String),
 }
 
+/// What came of saying something on one connection.
+#[derive(Default)]
+struct Tries {
+    succeeded: bool,
+    failed: bool,
+}
+
 impl Counts {
     /// All of them, at zero.
     pub fn new() -> Self {
@@ -81,17 +88,25 @@ impl Publisher {
     /// Publishes until the node stops; what was put into the queue before is still said, if it can be.
     pub async fn run(self, stop: CancellationToken) {
         let mut backoff = Backoff::new(PROBE_FIRST, PROBE_LONGEST);
+        let mut is_trusted = true;
         loop {
             let lost = Arc::new(Notify::new());
             let connecting = self.seeds.connect(|| LossListener(Arc::clone(&lost)));
             let Some(connected) = stop.run_until_cancelled(connecting).await else { return };
             let why = match connected {
                 Ok(shards) => {
-                    backoff.reset();
                     self.queue.open();
-                    self.vitals.up(Half::Saying);
-                    let end = self.publish(&shards, &lost, &stop).await;
+                    if is_trusted {
+                        self.vitals.up(Half::Saying);
+                    }
+                    let mut tries = Tries::default();
+                    let end = self.publish(&shards, &lost, &stop, &mut tries).await;
                     self.queue.shut();
+                    // A Redis that greets and takes nothing must not be besieged, nor called up again and again.
+                    is_trusted = tries.succeeded || !tries.failed;
+                    if tries.succeeded {
+                        backoff.reset();
+                    }
                     let End::Failed(why) = end else { return };
                     self.counts.breaker.increment(1);
                     self.queue.clear();
@@ -106,7 +121,13 @@ impl Publisher {
         }
     }
 
-    async fn publish(&self, shards: &Shards<LossListener>, lost: &Notify, stop: &CancellationToken) -> End {
+    async fn publish(
+        &self,
+        shards: &Shards<LossListener>,
+        lost: &Notify,
+        stop: &CancellationToken,
+        tries: &mut Tries,
+    ) -> End {
         let mut breaker = Breaker::default();
         loop {
             if stop.is_cancelled() {
@@ -123,11 +144,15 @@ impl Publisher {
             match self.send(shards, batch).await {
                 Ok(()) => {
                     breaker.succeeded();
+                    if !std::mem::replace(&mut tries.succeeded, true) {
+                        self.vitals.up(Half::Saying);
+                    }
                     self.counts.published.increment(messages);
                     self.counts.seconds.record(began.elapsed());
                 }
                 Err(error) => {
                     self.counts.unsent.increment(messages);
+                    tries.failed = true;
                     if breaker.failed() || is_broken(&error) || stop.is_cancelled() {
                         return End::Failed(reason(&error));
                     }

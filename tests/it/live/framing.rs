@@ -5,11 +5,15 @@ use std::collections::HashSet;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use parlour::listener::ListenerConfig;
+use axum::Router;
+use axum::routing::get;
+use parlour::listener::{self, ListenerConfig, Stopping};
 use parlour::ws::WsConfig;
 use parlour_protocol::id::{ClientId, PersonId};
 use parlour_protocol::limits::{HELLO_BYTES_MAX, MESSAGE_BYTES_MAX};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::live::client::{BINARY, CLOSE, Client, PING, PONG, TEXT, frame, header, request};
 use crate::live::stage::Node;
@@ -394,6 +398,34 @@ async fn beyond_the_cap_a_connection_is_told_and_closed() {
     while node.hub.counts().sessions > 1 {
         tokio::task::yield_now().await;
     }
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn who_asks_and_never_reads_the_answer_does_not_keep_its_place() {
+    let large = async || vec![b'x'; 64 * 1024 * 1024];
+    let router = Router::new().route("/large", get(large)).route("/small", get(async || "here"));
+    let config =
+        ListenerConfig { connections_max: 1, stall_max: Duration::from_millis(500), ..ListenerConfig::default() };
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(listener::serve(listener, router, config, Stopping::default()));
+    let asked = async |path: &str| {
+        let mut stream = TcpStream::connect(address).await.expect("a connection");
+        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.expect("the request");
+        stream
+    };
+    let unread = asked("/large").await;
+    unread.readable().await.expect("the answer began");
+    until("the place is free again", async || {
+        let mut answer = String::new();
+        // Without a place it may be cut before it has read why.
+        let _ = asked("/small").await.read_to_string(&mut answer).await;
+        answer.starts_with("HTTP/1.1 200 ").then_some(())
+    })
+    .await;
+    drop(unread);
 }
 
 #[tokio::test]

@@ -1,11 +1,13 @@
-//! A tunnel to Redis that can swallow everything, both ways, without closing anything, as a network that lost its way; or lie:
-//! say that messages to conversations were published, and publish none.
+//! A tunnel to a server that can swallow everything, both ways, without closing anything, as a network that lost its way; or, in
+//! front of Redis, lie: say that messages to conversations were published, and publish none.
 
+use std::path::PathBuf;
+use std::str::FromStr;
 use std::sync::Arc;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpListener, TcpStream};
+use sqlx::postgres::PgConnectOptions;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, WriteHalf, split};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::{Mutex, watch};
 
 /// What becomes of what comes.
@@ -22,20 +24,46 @@ pub struct Tunnel {
     mode: Arc<watch::Sender<Mode>>,
 }
 
+/// The way back to a client: answers go there, and lies.
+type Back = Arc<Mutex<WriteHalf<TcpStream>>>;
+
 impl Tunnel {
     /// Starts one to a port of this machine.
     pub async fn to(server: u16) -> Self {
+        Self::start(move || async move { TcpStream::connect(("127.0.0.1", server)).await.ok() }).await
+    }
+
+    /// Starts one to the database of `app_url`, and tells how that is reached through it.
+    pub async fn to_database(app_url: &str) -> (Self, String) {
+        let options = PgConnectOptions::from_str(app_url).expect("a URL");
+        let directory = options.get_socket().cloned().unwrap_or_else(|| PathBuf::from(options.get_host()));
+        let socket = directory.join(format!(".s.PGSQL.{}", options.get_port()));
+        let connect = move || {
+            let socket = socket.clone();
+            async move { UnixStream::connect(socket).await.ok() }
+        };
+        let tunnel = Self::start(connect).await;
+        let (user, database) = (options.get_username(), options.get_database().expect("a database"));
+        let url = format!("postgres://{user}@127.0.0.1:{}/{database}", tunnel.port);
+        (tunnel, url)
+    }
+
+    async fn start<S, F>(connect: impl Fn() -> F + Send + 'static) -> Self
+    where
+        S: AsyncRead + AsyncWrite + Send + 'static,
+        F: Future<Output = Option<S>> + Send,
+    {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
         let mode = Arc::new(watch::Sender::new(Mode::Pass));
         let told = mode.subscribe();
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                let Ok(server) = TcpStream::connect(("127.0.0.1", server)).await else { continue };
-                let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
-                let to_client = Arc::new(Mutex::new(to_client));
-                tokio::spawn(ask(from_client, to_server, Arc::clone(&to_client), told.clone()));
-                tokio::spawn(answer(from_server, to_client, told.clone()));
+                let Some(server) = connect().await else { continue };
+                let ((from_client, to_client), (from_server, to_server)) = (split(client), split(server));
+                let back = Arc::new(Mutex::new(to_client));
+                tokio::spawn(ask(from_client, to_server, Arc::clone(&back), told.clone()));
+                tokio::spawn(answer(from_server, back, told.clone()));
             }
         });
         Self { port, mode }
@@ -63,9 +91,9 @@ impl Tunnel {
 }
 
 async fn ask(
-    mut from: OwnedReadHalf,
-    mut to: OwnedWriteHalf,
-    back: Arc<Mutex<OwnedWriteHalf>>,
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    back: Back,
     mode: watch::Receiver<Mode>,
 ) {
     let mut buffer = vec![0; 64 * 1024];
@@ -85,10 +113,10 @@ async fn ask(
     }
 }
 
-async fn answer(mut from: OwnedReadHalf, to: Arc<Mutex<OwnedWriteHalf>>, mode: watch::Receiver<Mode>) {
+async fn answer(mut from: impl AsyncRead + Unpin, back: Back, mode: watch::Receiver<Mode>) {
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(length @ 1..) = from.read(&mut buffer).await {
-        if *mode.borrow() != Mode::Swallow && to.lock().await.write_all(&buffer[..length]).await.is_err() {
+        if *mode.borrow() != Mode::Swallow && back.lock().await.write_all(&buffer[..length]).await.is_err() {
             break;
         }
     }
