@@ -138,6 +138,10 @@ fn log(response: &Response, request_id: &str, method: &Method, path: &str, began
             cause,
             "request {request_id} failed: {method} {path}"
         ),
+        // Asked every few seconds by whoever watches the node, and of interest only when something is wrong.
+        None if matches!(path, "/livez" | "/readyz") && response.status().is_success() => {
+            tracing::debug!(request.id = request_id, status, elapsed_ms, "request {request_id}: {method} {path}")
+        }
         None => {
             tracing::info!(request.id = request_id, status, code, elapsed_ms, "request {request_id}: {method} {path}")
         }

@@ -5,8 +5,10 @@ use std::process::Stdio;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::{Method, StatusCode};
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
 
 use crate::support::actors::Endpoint;
 use crate::support::database::Database;
@@ -16,6 +18,7 @@ use crate::support::until::until;
 /// A running server process; dropped, it is killed.
 pub struct Server {
     child: Child,
+    log: JoinHandle<String>,
     database_url: String,
     settings: Vec<(String, String)>,
     address: std::net::SocketAddr,
@@ -77,11 +80,14 @@ impl Server {
     }
 
     /// Waits for the end, and returns everything it logged.
-    pub async fn ended(self) -> String {
-        let output = self.child.wait_with_output().await.expect("the end");
-        assert_eq!(output.status.code(), Some(0));
-        assert!(output.stdout.is_empty(), "serve prints no result");
-        String::from_utf8(output.stderr).expect("UTF-8")
+    pub async fn ended(mut self) -> String {
+        let status = self.child.wait().await.expect("the end");
+        assert_eq!(status.code(), Some(0));
+        let mut printed = String::new();
+        let mut stdout = self.child.stdout.take().expect("a pipe");
+        stdout.read_to_string(&mut printed).await.expect("UTF-8");
+        assert_eq!(printed, "", "serve prints no result");
+        self.log.await.expect("no panic")
     }
 
     async fn start_at(
@@ -90,7 +96,7 @@ impl Server {
         database_url: String,
         settings: Vec<(String, String)>,
     ) -> Self {
-        let child = Command::new(env!("CARGO_BIN_EXE_parlour"))
+        let mut child = Command::new(env!("CARGO_BIN_EXE_parlour"))
             .arg("serve")
             .env_clear()
             .env("DATABASE_URL", &database_url)
@@ -107,7 +113,14 @@ impl Server {
             .kill_on_drop(true)
             .spawn()
             .expect("the server starts");
-        let mut server = Self { child, database_url, settings, address, admin };
+        let mut stderr = child.stderr.take().expect("a pipe");
+        // Read while it runs: a full pipe would hold the server up.
+        let log = tokio::spawn(async move {
+            let mut log = String::new();
+            stderr.read_to_string(&mut log).await.expect("UTF-8");
+            log
+        });
+        let mut server = Self { child, log, database_url, settings, address, admin };
         let endpoint = server.endpoint();
         until("the server is ready", || {
             assert!(server.child.try_wait().expect("its state").is_none(), "the server ended");
