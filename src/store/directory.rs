@@ -3,15 +3,23 @@
 //! Nothing here decides; it tells what rights must be decided on. A missing row is `None`: gone, ended or never there, which
 //! callers must not tell apart for outsiders.
 
+use std::time::Duration;
+
 use parlour_protocol::entry::WhoKind;
 use parlour_protocol::id::{ApiKeyId, ConversationId, GuestId, OrganizationId, PersonId, ShareId};
 use parlour_protocol::time::Timestamp;
+use sqlx::Connection;
+use sqlx::postgres::PgConnection;
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::domain::principal::{HolderKey, Organization};
 use crate::domain::room::{Head, RoomKey};
 use crate::store::Store;
 use crate::store::error::StoreError;
+
+/// Longest wait for the leases, whoever else reads them.
+const LEASES_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A person, as far as logging in needs it.
 #[derive(Clone, Debug)]
@@ -296,9 +304,20 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn leases(&self, holders: &[HolderKey]) -> Result<Vec<HolderState>, StoreError> {
+        let read = timeout(LEASES_TIMEOUT, self.read_leases(holders)).await;
+        read.unwrap_or_else(|_| Err(StoreError::Unavailable("the leases were not read in time".to_owned())))
+    }
+
+    async fn read_leases(&self, holders: &[HolderKey]) -> Result<Vec<HolderState>, StoreError> {
         let kinds: Vec<String> = holders.iter().map(|holder| holder.kind.as_str().to_owned()).collect();
         let organizations: Vec<Uuid> = holders.iter().map(|holder| holder.organization.0).collect();
         let ids: Vec<Uuid> = holders.iter().map(|holder| holder.id).collect();
+        let mut place = self.leases.lock().await;
+        // Put back only after an answer: with whoever gives up waiting, or with an error, the connection goes.
+        let mut connection = match place.take() {
+            Some(connection) => connection,
+            None => PgConnection::connect_with(&self.options).await?,
+        };
         let rows = sqlx::query!(
             r#"select kind as "kind!", organization_id as "organization!", holder as "holder!", version as "version!",
                       organization_version as "organization_version!", session_version, ends_in_ms, ended as "ended!"
@@ -307,8 +326,9 @@ impl Store {
             &organizations,
             &ids
         )
-        .fetch_all(&self.leases)
+        .fetch_all(&mut connection)
         .await?;
+        *place = Some(connection);
         Ok(rows
             .into_iter()
             .filter_map(|row| {

@@ -21,10 +21,12 @@ pub mod tenant;
 pub mod watermarks;
 
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::Connection;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
+use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use crate::store::error::StoreError;
@@ -45,7 +47,7 @@ const RELEASE_TIMEOUT: Duration = Duration::from_secs(1);
 pub struct Store {
     pool: PgPool,
     /// One connection that only the lease query uses: a storm that empties the pool must not look like lost rights.
-    leases: PgPool,
+    leases: Arc<Mutex<Option<PgConnection>>>,
     options: PgConnectOptions,
 }
 
@@ -63,15 +65,13 @@ impl Store {
                 ("lock_timeout", LOCK_TIMEOUT_MS),
                 ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_TIMEOUT_MS),
             ]);
-        let pool = |connections_max| {
-            PgPoolOptions::new()
-                .max_connections(connections_max)
-                .acquire_timeout(ACQUIRE_TIMEOUT)
-                .test_before_acquire(false)
-                .after_release(|connection, _| Box::pin(is_in_step(connection)))
-                .connect_lazy_with(options.clone())
-        };
-        Ok(Self { pool: pool(connections_max), leases: pool(1), options })
+        let pool = PgPoolOptions::new()
+            .max_connections(connections_max)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .test_before_acquire(false)
+            .after_release(|connection, _| Box::pin(is_in_step(connection)))
+            .connect_lazy_with(options.clone());
+        Ok(Self { pool, leases: Arc::default(), options })
     }
 
     pub(in crate::store) fn options(&self) -> &PgConnectOptions {
@@ -81,7 +81,10 @@ impl Store {
     /// Closes every connection; later calls fail as unavailable.
     pub async fn close(&self) {
         self.pool.close().await;
-        self.leases.close().await;
+        if let Some(connection) = self.leases.lock().await.take() {
+            // The server notices by itself, too.
+            let _ = timeout(RELEASE_TIMEOUT, connection.close()).await;
+        }
     }
 
     /// Whether the database answers and keeps what it acknowledges: `fsync`, `full_page_writes` and `synchronous_commit`.
