@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::bus::message::{Held, Lane, Message};
 use crate::domain::node::NodeId;
 use crate::domain::room::{Committed, RoomKey};
-use crate::hub::across::tests::{Node, SECOND, nodes, of_type, presence, states};
+use crate::hub::across::tests::{Node, SECOND, meeting, nodes, of_type, presence, states};
 use crate::hub::fixture::{Actress, Stage, room_key};
 use crate::hub::presence::Presence;
 
@@ -203,12 +203,7 @@ async fn nor_is_the_last_of_an_organization_at_that_node() {
 
 #[tokio::test(start_paused = true)]
 async fn a_node_that_was_given_up_and_comes_back_has_its_people_seen_again() {
-    let [a, b] = nodes().await;
-    let (ben, maria) = (b.staff(), a.guest());
-    b.attach(&ben, None).await;
-    a.attach(&maria, None).await;
-    sleep(SECOND).await;
-    ben.heard();
+    let (a, b, ben, _maria) = meeting().await;
     a.swallow(&EVERYTHING);
     sleep(120 * SECOND).await;
     assert_eq!(states(&ben.heard()), ["unknown", "offline"]);

@@ -49,6 +49,17 @@ fn node(wire: &Arc<Wire>, key: crate::domain::room::RoomKey, log: &Arc<MemoryLog
     Node { stage, _upkeep: upkeep.drop_guard() }
 }
 
+/// Two nodes, a member of staff at the second and a guest at the first, who know of each other.
+pub async fn meeting() -> (Node, Node, Actress, Actress) {
+    let [a, b] = nodes().await;
+    let (ben, maria) = (b.staff(), a.guest());
+    b.attach(&ben, None).await;
+    a.attach(&maria, None).await;
+    sleep(SECOND).await;
+    ben.heard();
+    (a, b, ben, maria)
+}
+
 impl Node {
     pub(super) fn swallow(&self, lanes: &[Lane]) {
         *crate::hub::locked(&self.bus.lanes) = lanes.to_vec();
@@ -196,12 +207,7 @@ async fn who_comes_back_at_another_node_never_left() {
 
 #[tokio::test(start_paused = true)]
 async fn a_node_that_says_farewell_takes_its_people_along_after_a_moment() {
-    let [a, b] = nodes().await;
-    let (ben, maria) = (b.staff(), a.guest());
-    b.attach(&ben, None).await;
-    a.attach(&maria, None).await;
-    sleep(SECOND).await;
-    ben.heard();
+    let (a, _b, ben, maria) = meeting().await;
     a.hub.say_farewell();
     drop((a, maria));
     sleep(5 * SECOND).await;
@@ -251,12 +257,7 @@ async fn a_lost_announcement_is_asked_for_and_a_lost_leave_too() {
 
 #[tokio::test(start_paused = true)]
 async fn while_nothing_is_heard_of_a_registered_node_its_people_are_unknown_and_then_online_again() {
-    let [a, b] = nodes().await;
-    let (ben, maria) = (b.staff(), a.guest());
-    b.attach(&ben, None).await;
-    a.attach(&maria, None).await;
-    sleep(SECOND).await;
-    ben.heard();
+    let (a, b, ben, _maria) = meeting().await;
     a.swallow(&[Lane::Durable, Lane::Control, Lane::Ephemeral]);
     for _ in 0..20 {
         b.learns_of(&[&a]);
