@@ -25,7 +25,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::bus::Channel;
-use crate::bus::ear::Said;
+use crate::bus::inbound::Received;
 use crate::bus::message::{Announced, Beacon, Message, Moved};
 use crate::domain::node::NodeId;
 use crate::domain::principal::HolderKey;
@@ -102,7 +102,7 @@ fn put(bytes: &mut Vec<u8>, kind: u8, what: &impl Serialize) {
 ///
 /// # Errors
 /// When they are our own and no beacon, cannot be read, or do not belong on the channel.
-pub fn decode(ourselves: NodeId, channel: &[u8], bytes: &[u8]) -> Result<Said, Refused> {
+pub fn decode(ourselves: NodeId, channel: &[u8], bytes: &[u8]) -> Result<Received, Refused> {
     let (header, body) = bytes.split_at_checked(HEADER_BYTES).ok_or(Refused::Malformed)?;
     if header[0] != VERSION {
         return Err(Refused::Unknown);
@@ -126,7 +126,7 @@ pub fn decode(ourselves: NodeId, channel: &[u8], bytes: &[u8]) -> Result<Said, R
     if by == ourselves && !matches!(message, Message::Beacon(_)) {
         return Err(Refused::Own);
     }
-    Ok(Said { by, channel: said_on, message })
+    Ok(Received { by, channel: said_on, message })
 }
 
 /// A message of a kind, where it belongs.
@@ -254,7 +254,7 @@ mod tests {
         let by = node();
         let bytes = encode(by, channel, &message);
         let said = decode(node(), channel.to_string().as_bytes(), &bytes);
-        assert_eq!(said, Ok(Said { by, channel, message }));
+        assert_eq!(said, Ok(Received { by, channel, message }));
     }
 
     #[test]

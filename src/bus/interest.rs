@@ -189,11 +189,6 @@ impl Interests {
         self.locked().channels.get(&channel).is_some_and(|interest| *interest.heard.borrow() == Heard::Yes)
     }
 
-    /// How many channels are held, for a gauge.
-    pub fn count(&self) -> usize {
-        self.locked().channels.len()
-    }
-
     fn watch(&self, channel: Channel) -> Option<watch::Receiver<Heard>> {
         self.locked().channels.get(&channel).map(|interest| interest.heard.subscribe())
     }
@@ -260,7 +255,7 @@ mod tests {
         let lingering = interests.take_changes(Instant::now());
         assert_eq!((lingering.unsubscribe.len(), lingering.again_at), (0, Some(Instant::now() + LINGER)));
         assert_eq!(interests.take_changes(Instant::now() + LINGER).unsubscribe, [channel]);
-        assert_eq!(interests.count(), 0);
+        assert_eq!(interests.locked().channels.len(), 0);
     }
 
     #[tokio::test(start_paused = true)]
@@ -309,7 +304,7 @@ mod tests {
                 drop(interests.subscribe(Channel::Organization(OrganizationId::generate()), Health::Down));
             }
             interests.lose_all();
-            assert_eq!((interests.count(), interests.locked().idle.len()), (1, 0));
+            assert_eq!((interests.locked().channels.len(), interests.locked().idle.len()), (1, 0));
         }
         assert_eq!(interests.take_changes(Instant::now()).subscribe, [channel]);
     }

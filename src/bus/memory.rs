@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
 
-use crate::bus::ear::{Ear, Mouth, Said, pair};
+use crate::bus::inbound::{Inbound, InboundSender, Received, pair};
 use crate::bus::interest::{Interests, Subscription};
 use crate::bus::message::Message;
 use crate::bus::{Bus, Channel, Health};
@@ -20,7 +20,7 @@ pub struct Wire {
 
 #[derive(Debug)]
 struct Listener {
-    mouth: Mouth,
+    sender: InboundSender,
     interests: Arc<Interests>,
 }
 
@@ -34,15 +34,15 @@ pub struct MemoryBus {
 
 impl MemoryBus {
     /// Joins a wire.
-    pub fn join(wire: &Arc<Wire>, node: NodeId) -> (Self, Ear) {
-        let (mouth, ear) = pair();
+    pub fn join(wire: &Arc<Wire>, node: NodeId) -> (Self, Inbound) {
+        let (sender, inbound) = pair();
         let interests = Arc::new(Interests::default());
-        wire.locked().insert(node, Listener { mouth, interests: Arc::clone(&interests) });
-        (Self { node, wire: Arc::clone(wire), interests }, ear)
+        wire.locked().insert(node, Listener { sender, interests: Arc::clone(&interests) });
+        (Self { node, wire: Arc::clone(wire), interests }, inbound)
     }
 
     /// A bus for a node without peers.
-    pub fn alone(node: NodeId) -> (Self, Ear) {
+    pub fn alone(node: NodeId) -> (Self, Inbound) {
         Self::join(&Arc::default(), node)
     }
 }
@@ -52,7 +52,7 @@ impl Bus for MemoryBus {
         for (node, listener) in self.wire.locked().iter() {
             let is_for_it = *node != self.node || matches!(message, Message::Beacon(_));
             if is_for_it && listener.interests.hears(channel) {
-                listener.mouth.say(Said { by: self.node, channel, message: message.clone() });
+                listener.sender.send(Received { by: self.node, channel, message: message.clone() });
             }
         }
     }

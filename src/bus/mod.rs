@@ -5,8 +5,8 @@
 //! publish cannot fail, and nothing is kept on it. Two implementations pass one suite (`tests/it/bus.rs`): [`memory`] for one
 //! process, [`redis`] between many. What travels is in [`message`], how in [`envelope`].
 
-pub mod ear;
 pub mod envelope;
+pub mod inbound;
 pub mod interest;
 pub mod memory;
 pub mod message;
@@ -19,7 +19,7 @@ use parlour_protocol::id::OrganizationId;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::bus::ear::Ear;
+use crate::bus::inbound::Inbound;
 use crate::bus::interest::Subscription;
 use crate::bus::memory::MemoryBus;
 use crate::bus::message::Message;
@@ -35,7 +35,7 @@ pub enum Channel {
     Conversation(RoomKey),
     /// About an organization: changed rights and rows, and who is present.
     Organization(OrganizationId),
-    /// Between all nodes: beacons.
+    /// Between all nodes: beacons, farewells and questions.
     Nodes,
 }
 
@@ -67,22 +67,22 @@ pub struct Line {
     /// Its way to speak.
     pub bus: Arc<dyn Bus>,
     /// What it hears.
-    pub ear: Ear,
+    pub inbound: Inbound,
 }
 
 impl Line {
     /// The line of a node without peers.
     pub fn alone() -> Self {
         let node = NodeId::generate();
-        let (bus, ear) = MemoryBus::alone(node);
-        Self { node, bus: Arc::new(bus), ear }
+        let (bus, inbound) = MemoryBus::alone(node);
+        Self { node, bus: Arc::new(bus), inbound }
     }
 }
 
 /// A way to tell other nodes.
 ///
 /// Promises: messages of one sender on one channel arrive in the order they were published, or not at all; whatever was
-/// published on a channel after its subscription was confirmed arrives, unless [`ear::Ear::doubt`] says otherwise or the wire
+/// published on a channel after its subscription was confirmed arrives, unless [`inbound::Inbound::doubt`] says otherwise or the wire
 /// swallowed it silently. No promise is made between channels or lanes, and none at all about arrival.
 pub trait Bus: Send + Sync + 'static {
     /// Says something to everybody who hears the channel, except ourselves; a beacon comes back to us, too. Never waits and
@@ -116,8 +116,8 @@ impl BusConfig {
             Self::Memory => Ok(Line::alone()),
             Self::Redis(config) => {
                 let node = NodeId::generate();
-                let (bus, ear) = RedisBus::start(config, node, tasks, stop)?;
-                Ok(Line { node, bus: Arc::new(bus), ear })
+                let (bus, inbound) = RedisBus::start(config, node, tasks, stop)?;
+                Ok(Line { node, bus: Arc::new(bus), inbound })
             }
         }
     }

@@ -293,7 +293,7 @@ impl Stage {
     /// A node on a wire, over a log it may share with others.
     pub fn on(wire: &Arc<Wire>, key: RoomKey, log: Arc<MemoryLog>) -> Self {
         let node = NodeId::generate();
-        let (bus, ear) = MemoryBus::join(wire, node);
+        let (bus, inbound) = MemoryBus::join(wire, node);
         let bus = Arc::new(Swallowing {
             bus,
             lanes: Mutex::default(),
@@ -301,7 +301,7 @@ impl Stage {
             witness: Mutex::default(),
             unconfirmed: Arc::default(),
         });
-        let line = Line { node, bus: Arc::clone(&bus) as _, ear };
+        let line = Line { node, bus: Arc::clone(&bus) as _, inbound };
         let hub = Arc::new(Hub::new(Arc::clone(&log) as _, line, HubConfig::default()));
         Self { key, log, hub, bus }
     }

@@ -41,7 +41,7 @@ use parlour_protocol::id::SessionId;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::bus::ear::Ear;
+use crate::bus::inbound::Inbound;
 use crate::bus::{Bus, Channel, Line};
 use crate::domain::node::NodeId;
 use crate::domain::principal::Principal;
@@ -109,7 +109,7 @@ pub struct Hub {
     node: NodeId,
     bus: Arc<dyn Bus>,
     /// What the bus lets be heard; taken by [`Hub::run`].
-    ear: Mutex<Option<Ear>>,
+    inbound: Mutex<Option<Inbound>>,
     /// Something may not have been heard.
     doubt: Notify,
     rooms: DashMap<RoomKey, Arc<Room>>,
@@ -145,14 +145,14 @@ pub struct Counts {
 impl Hub {
     /// A hub over a log, on a line to other nodes. [`Hub::run`] must be run beside it.
     pub fn new(log: Arc<dyn ReadLog>, line: Line, config: HubConfig) -> Self {
-        let Line { node, bus, ear } = line;
+        let Line { node, bus, inbound } = line;
         Self {
             peers: Peers::new(config.peers, Instant::now()),
             config,
             log,
             node,
             bus,
-            ear: Mutex::new(Some(ear)),
+            inbound: Mutex::new(Some(inbound)),
             doubt: Notify::new(),
             rooms: DashMap::new(),
             sessions: DashMap::new(),

@@ -19,7 +19,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::bus::Channel;
-use crate::bus::ear::Doubt;
+use crate::bus::inbound::Doubt;
 use crate::domain::room::{Head, RoomKey};
 use crate::hub::agenda::Due;
 use crate::hub::room::Room;
@@ -46,11 +46,11 @@ type Running = FuturesUnordered<Upkeep>;
 impl Hub {
     /// Listens to other nodes, keeps the hub's deadlines and repairs its rooms until it is cancelled. Run once per hub.
     pub async fn run(self: Arc<Self>, cancelled: CancellationToken) {
-        let Some(ear) = locked(&self.ear).take() else { return tracing::error!("a hub is run twice") };
+        let Some(inbound) = locked(&self.inbound).take() else { return tracing::error!("a hub is run twice") };
         // Dropped with this future, whichever way it ends.
         let mut lanes = JoinSet::new();
-        let doubt = ear.doubt();
-        for lane in ear.durable.into_iter().chain([ear.control, ear.ephemeral]) {
+        let doubt = inbound.doubt();
+        for lane in inbound.durable.into_iter().chain([inbound.control, inbound.ephemeral]) {
             lanes.spawn(Arc::clone(&self).listen(lane));
         }
         let _nodes = self.bus.subscribe(Channel::Nodes);

@@ -109,7 +109,7 @@ async fn redis_alone(redis: &Redis) -> Vec<Duration> {
     times
 }
 
-/// From publish to the ear, one at a time.
+/// From publish until it is heard, one at a time.
 async fn through_the_bus(redis: &Redis) -> Vec<Duration> {
     let (speaker, mut hearer, room) = (BusNode::on_redis(&redis.config()), BusNode::on_redis(&redis.config()), room());
     speaker.up().await;

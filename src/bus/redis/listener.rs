@@ -1,4 +1,4 @@
-//! What one connection pushes: read where it arrives and left in the mouth, so that nothing lies in between.
+//! What one connection pushes: read where it arrives and left in the lanes of [`crate::bus::inbound`], so that nothing lies in between.
 //!
 //! The library calls this while it reads the socket: it never waits. What it has to say about the connection itself goes to the
 //! subscriber.
@@ -10,8 +10,8 @@ use redis::aio::{AsyncPushSender, SendError};
 use redis::{PushInfo, PushKind, Value};
 use tokio::sync::mpsc;
 
-use crate::bus::ear::Mouth;
 use crate::bus::envelope::{Refused, decode};
+use crate::bus::inbound::InboundSender;
 use crate::domain::node::NodeId;
 
 /// Why a subscriber's connections are given up.
@@ -30,7 +30,7 @@ pub enum Loss {
 /// Who listens to one connection.
 #[derive(Debug)]
 pub struct Listener {
-    ears: Arc<Ears>,
+    intake: Arc<Intake>,
     losses: mpsc::Sender<Loss>,
     /// Whether something arrived since it was last asked.
     stirs: AtomicBool,
@@ -40,9 +40,9 @@ pub struct Listener {
 
 /// Where everything heard goes, whatever the connection.
 #[derive(Debug)]
-pub struct Ears {
+pub struct Intake {
     node: NodeId,
-    mouth: Mouth,
+    sender: InboundSender,
     heard: metrics::Counter,
     refused: [metrics::Counter; REFUSED.len()],
 }
@@ -62,24 +62,24 @@ impl Loss {
     }
 }
 
-impl Ears {
+impl Intake {
     /// Of a node.
-    pub fn new(node: NodeId, mouth: Mouth) -> Self {
+    pub fn new(node: NodeId, sender: InboundSender) -> Self {
         let dropped = |why: Refused| metrics::counter!("parlour_bus_dropped_total", "reason" => why.as_str());
         let heard = metrics::counter!("parlour_bus_heard_total");
-        Self { node, mouth, heard, refused: REFUSED.map(dropped) }
+        Self { node, sender, heard, refused: REFUSED.map(dropped) }
     }
 
     /// Something may not have been heard.
     pub fn doubt(&self) {
-        self.mouth.doubt();
+        self.sender.doubt();
     }
 
     fn hear(&self, channel: &[u8], bytes: &[u8]) {
         match decode(self.node, channel, bytes) {
             Ok(said) => {
                 self.heard.increment(1);
-                self.mouth.say(said);
+                self.sender.send(said);
             }
             Err(why) => {
                 if let Some(at) = REFUSED.iter().position(|refused| *refused == why) {
@@ -92,8 +92,8 @@ impl Ears {
 
 impl Listener {
     /// For one connection.
-    pub fn new(ears: Arc<Ears>, losses: mpsc::Sender<Loss>) -> Self {
-        Self { ears, losses, stirs: AtomicBool::new(false), farewells: AtomicUsize::new(0) }
+    pub fn new(intake: Arc<Intake>, losses: mpsc::Sender<Loss>) -> Self {
+        Self { intake, losses, stirs: AtomicBool::new(false), farewells: AtomicUsize::new(0) }
     }
 
     /// Whether something arrived since the last time.
@@ -121,7 +121,7 @@ impl AsyncPushSender for Listener {
         self.stirs.store(true, Ordering::Relaxed);
         match (push.kind, push.data.as_slice()) {
             (PushKind::Message | PushKind::SMessage, [Value::BulkString(channel), Value::BulkString(bytes)]) => {
-                self.ears.hear(channel, bytes);
+                self.intake.hear(channel, bytes);
             }
             // Redis itself lets go of a channel whose slot it gave away.
             (PushKind::SUnsubscribe | PushKind::Unsubscribe, _) if !self.expects_farewell() => self.lost(Loss::Moved),

@@ -19,11 +19,11 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::bus::ear::{Ear, pair};
+use crate::bus::inbound::{Inbound, pair};
 use crate::bus::interest::{Interests, Subscription};
 use crate::bus::message::Message;
 use crate::bus::redis::config::{RedisConfig, RedisConfigError};
-use crate::bus::redis::listener::Ears;
+use crate::bus::redis::listener::Intake;
 use crate::bus::redis::publisher::{Counts, Publisher};
 use crate::bus::redis::queue::Queue;
 use crate::bus::redis::shards::Seeds;
@@ -50,9 +50,9 @@ impl RedisBus {
         node: NodeId,
         tasks: &TaskTracker,
         stop: &CancellationToken,
-    ) -> Result<(Self, Ear), RedisConfigError> {
+    ) -> Result<(Self, Inbound), RedisConfigError> {
         let seeds = Arc::new(Seeds { addresses: config.seeds()?, topology: config.topology });
-        let (mouth, ear) = pair();
+        let (sender, inbound) = pair();
         let (queue, interests, vitals) = (Arc::new(Queue::new()), Arc::default(), Arc::new(Vitals::new()));
         let publisher = Publisher {
             node,
@@ -64,13 +64,13 @@ impl RedisBus {
         let subscriber = Subscriber {
             seeds,
             interests: Arc::clone(&interests),
-            ears: Arc::new(Ears::new(node, mouth)),
+            intake: Arc::new(Intake::new(node, sender)),
             vitals: Arc::clone(&vitals),
             reconnects: metrics::counter!("parlour_bus_reconnects_total"),
         };
         tasks.spawn(publisher.run(stop.clone()));
         tasks.spawn(subscriber.run(stop.clone()));
-        Ok((Self { queue, interests, vitals }, ear))
+        Ok((Self { queue, interests, vitals }, inbound))
     }
 }
 

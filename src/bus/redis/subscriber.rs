@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::bus::Channel;
 use crate::bus::interest::{Interests, LINGER};
 use crate::bus::redis::breaker::Backoff;
-use crate::bus::redis::listener::{Ears, Listener, Loss};
+use crate::bus::redis::listener::{Intake, Listener, Loss};
 use crate::bus::redis::shards::{Seeds, Shard, Shards};
 use crate::bus::redis::vitals::{Half, Vitals, reason};
 
@@ -40,7 +40,7 @@ pub struct Subscriber {
     /// What is wanted.
     pub interests: Arc<Interests>,
     /// Where it goes.
-    pub ears: Arc<Ears>,
+    pub intake: Arc<Intake>,
     /// Where to report.
     pub vitals: Arc<Vitals>,
     /// Counts sessions after the first.
@@ -78,7 +78,7 @@ impl Subscriber {
     /// One session: why it ended.
     async fn hear(&self) -> Loss {
         let (losses, mut lost) = mpsc::channel(1);
-        let listen = || Listener::new(Arc::clone(&self.ears), losses.clone());
+        let listen = || Listener::new(Arc::clone(&self.intake), losses.clone());
         let shards = match self.seeds.connect(listen).await {
             Ok(shards) => shards,
             Err(error) => return Loss::Refused(reason(&error)),
@@ -107,7 +107,7 @@ impl Subscriber {
             }
             if std::mem::take(&mut is_first) {
                 self.vitals.up(Half::Hearing);
-                self.ears.doubt();
+                self.intake.doubt();
             }
             let again = changes.again_at.unwrap_or_else(|| Instant::now() + LINGER);
             // Early is no harm: then there is nothing to do.
@@ -141,7 +141,7 @@ impl Subscriber {
                 is_doubtful |= self.interests.confirm(*channel);
             }
             if is_doubtful {
-                self.ears.doubt();
+                self.intake.doubt();
             }
         }
         Ok(())

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::bus::Channel;
-use crate::bus::ear::Said;
+use crate::bus::inbound::Received;
 use crate::bus::message::{Beacon, Held, Message, Moved, Presence as Announcement, Sign};
 use crate::domain::node::NodeId;
 use crate::domain::room::{Committed, Head, RoomKey};
@@ -21,7 +21,7 @@ const TAKEN_MAX: usize = 256;
 
 impl Hub {
     /// Listens to one lane until it ends.
-    pub(in crate::hub) async fn listen(self: Arc<Self>, mut lane: mpsc::Receiver<Said>) {
+    pub(in crate::hub) async fn listen(self: Arc<Self>, mut lane: mpsc::Receiver<Received>) {
         let mut taken = Vec::new();
         while lane.recv_many(&mut taken, TAKEN_MAX).await > 0 {
             let mut entries: BTreeMap<RoomKey, Vec<Committed>> = BTreeMap::new();

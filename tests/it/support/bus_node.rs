@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use parlour::bus::ear::{Ear, Said};
+use parlour::bus::inbound::{Inbound, Received};
 use parlour::bus::interest::Subscription;
 use parlour::bus::memory::{MemoryBus, Wire};
 use parlour::bus::message::{Message, Sign};
@@ -28,7 +28,7 @@ pub struct BusNode {
     /// Its end of the bus.
     pub bus: Arc<dyn Bus>,
     /// What it hears.
-    pub ear: Ear,
+    pub inbound: Inbound,
     tasks: TaskTracker,
     stop: CancellationToken,
     _stop_at_drop: DropGuard,
@@ -38,8 +38,8 @@ impl BusNode {
     /// On a wire of this process.
     pub fn on_wire(wire: &Arc<Wire>) -> Self {
         let node = NodeId::generate();
-        let (bus, ear) = MemoryBus::join(wire, node);
-        Self::new(Line { node, bus: Arc::new(bus), ear }, CancellationToken::new(), TaskTracker::new())
+        let (bus, inbound) = MemoryBus::join(wire, node);
+        Self::new(Line { node, bus: Arc::new(bus), inbound }, CancellationToken::new(), TaskTracker::new())
     }
 
     /// On a Redis that may be there or not.
@@ -50,8 +50,8 @@ impl BusNode {
     }
 
     fn new(line: Line, stop: CancellationToken, tasks: TaskTracker) -> Self {
-        let Line { node, bus, ear } = line;
-        Self { id: node, bus, ear, tasks, _stop_at_drop: stop.clone().drop_guard(), stop }
+        let Line { node, bus, inbound } = line;
+        Self { id: node, bus, inbound, tasks, _stop_at_drop: stop.clone().drop_guard(), stop }
     }
 
     /// Waits until it is up.
@@ -73,28 +73,28 @@ impl BusNode {
 
     /// Waits for doubt.
     pub async fn doubts(&self) {
-        timeout(PATIENCE, self.ear.doubt().raised()).await.expect("doubt is raised");
+        timeout(PATIENCE, self.inbound.doubt().raised()).await.expect("doubt is raised");
     }
 
     /// Whether doubt was raised; asked twice in a row it was not.
     pub async fn doubted(&self) -> bool {
-        timeout(Duration::ZERO, self.ear.doubt().raised()).await.is_ok()
+        timeout(Duration::ZERO, self.inbound.doubt().raised()).await.is_ok()
     }
 
     /// The next message in any lane.
-    pub async fn next(&mut self) -> Said {
+    pub async fn next(&mut self) -> Received {
         self.next_within(PATIENCE).await.expect("something is heard")
     }
 
     /// The next message in any lane, if there is one in time.
-    pub async fn next_within(&mut self, patience: Duration) -> Option<Said> {
-        let [even, odd] = self.ear.durable.as_mut_slice() else { panic!("two lanes of entries") };
+    pub async fn next_within(&mut self, patience: Duration) -> Option<Received> {
+        let [even, odd] = self.inbound.durable.as_mut_slice() else { panic!("two lanes of entries") };
         let next = async {
             tokio::select! {
                 said = even.recv() => said,
                 said = odd.recv() => said,
-                said = self.ear.control.recv() => said,
-                said = self.ear.ephemeral.recv() => said,
+                said = self.inbound.control.recv() => said,
+                said = self.inbound.ephemeral.recv() => said,
             }
         };
         timeout(patience, next).await.ok().flatten()
@@ -138,7 +138,7 @@ pub fn typing() -> Message {
 }
 
 /// The number of the one entry that was said.
-pub fn seq_of(said: &Said) -> i64 {
+pub fn seq_of(said: &Received) -> i64 {
     match &said.message {
         Message::Entries(entries) => entries[0].seq,
         other => panic!("no entry: {other:?}"),

@@ -1,8 +1,8 @@
-//! The ear: where a node's bus leaves what it hears, in bounded lanes. What does not fit is dropped and, where it matters, doubt
+//! Inbound: where a node's bus leaves what it hears, in bounded lanes. What does not fit is dropped and, where it matters, doubt
 //! is raised: whoever listens must then compare with the log.
 //!
 //! Entries of one conversation always take the same lane, so their order is kept. An implementation of [`crate::bus::Bus`] holds
-//! the [`Mouth`]; the hub listens.
+//! the [`InboundSender`]; the hub listens.
 
 use std::sync::Arc;
 
@@ -21,9 +21,9 @@ const CONTROL_MAX: usize = 1_024;
 /// Messages waiting in the lane of what may be lost.
 const EPHEMERAL_MAX: usize = 1_024;
 
-/// Something that was said.
+/// A message of another node, or a beacon of our own.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Said {
+pub struct Received {
     /// By which node.
     pub by: NodeId,
     /// Where.
@@ -32,29 +32,29 @@ pub struct Said {
     pub message: Message,
 }
 
-/// What a node hears.
+/// The end at which a node hears.
 #[derive(Debug)]
-pub struct Ear {
+pub struct Inbound {
     /// Entries, by conversation.
-    pub durable: Vec<mpsc::Receiver<Said>>,
+    pub durable: Vec<mpsc::Receiver<Received>>,
     /// Rights and beacons.
-    pub control: mpsc::Receiver<Said>,
+    pub control: mpsc::Receiver<Received>,
     /// What may be lost.
-    pub ephemeral: mpsc::Receiver<Said>,
+    pub ephemeral: mpsc::Receiver<Received>,
     doubt: Arc<Notify>,
 }
 
-/// Where an implementation leaves what it heard. Never waits.
+/// The end at which an implementation leaves what it heard. Never waits.
 #[derive(Clone, Debug)]
-pub struct Mouth {
-    durable: Vec<mpsc::Sender<Said>>,
-    control: mpsc::Sender<Said>,
-    ephemeral: mpsc::Sender<Said>,
+pub struct InboundSender {
+    durable: Vec<mpsc::Sender<Received>>,
+    control: mpsc::Sender<Received>,
+    ephemeral: mpsc::Sender<Received>,
     doubt: Arc<Notify>,
 }
 
-/// An ear and its mouth.
-pub fn pair() -> (Mouth, Ear) {
+/// Both ends.
+pub fn pair() -> (InboundSender, Inbound) {
     let (mut senders, mut durable) = (Vec::new(), Vec::new());
     for _ in 0..DURABLE_LANES {
         let (sender, lane) = mpsc::channel(DURABLE_MAX);
@@ -64,9 +64,13 @@ pub fn pair() -> (Mouth, Ear) {
     let (control_sender, control) = mpsc::channel(CONTROL_MAX);
     let (ephemeral_sender, ephemeral) = mpsc::channel(EPHEMERAL_MAX);
     let doubt = Arc::new(Notify::new());
-    let mouth =
-        Mouth { durable: senders, control: control_sender, ephemeral: ephemeral_sender, doubt: Arc::clone(&doubt) };
-    (mouth, Ear { durable, control, ephemeral, doubt })
+    let sender = InboundSender {
+        durable: senders,
+        control: control_sender,
+        ephemeral: ephemeral_sender,
+        doubt: Arc::clone(&doubt),
+    };
+    (sender, Inbound { durable, control, ephemeral, doubt })
 }
 
 /// Tells when something may not have been heard.
@@ -80,16 +84,16 @@ impl Doubt {
     }
 }
 
-impl Ear {
+impl Inbound {
     /// What tells of doubt.
     pub fn doubt(&self) -> Doubt {
         Doubt(Arc::clone(&self.doubt))
     }
 }
 
-impl Mouth {
+impl InboundSender {
     /// Leaves what was heard. Where the lane is full it is dropped, and doubt raised if that matters.
-    pub fn say(&self, said: Said) {
+    pub fn send(&self, said: Received) {
         let lane = said.message.lane();
         let full = match lane {
             Lane::Durable => self.durable[self.lane_of(said.channel)].try_send(said).is_err(),
