@@ -4,6 +4,7 @@
 //! Passwords are never arguments. What went wrong decides the exit code ([`error::Exit`]).
 
 mod apikey;
+mod conformance;
 pub mod dev;
 pub mod error;
 mod migrate;
@@ -20,6 +21,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::cli::conformance::ConformanceArgs;
 use crate::cli::dev::DevArgs;
 use crate::cli::error::{CliError, Exit};
 use crate::cli::output::Outcome;
@@ -63,6 +65,8 @@ enum Command {
     /// Access tokens
     #[command(subcommand)]
     Token(token::TokenCommand),
+    /// Prove a running server from outside: play the protocol's scenarios against it
+    Conformance(ConformanceArgs),
 }
 
 /// Reads the arguments, does what they say and answers with the exit code.
@@ -99,6 +103,7 @@ async fn run(command: Command, json: bool) -> Result<Option<Outcome>, CliError> 
         Command::Apikey(command) => apikey::run(command).await.map(Some),
         Command::Share(command) => share::run(command).await.map(Some),
         Command::Token(command) => token::run(command).await.map(Some),
+        Command::Conformance(args) => conformance::run(args, json).await.map(|()| None),
     }
 }
 

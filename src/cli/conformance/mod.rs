@@ -1,0 +1,125 @@
+//! `parlour conformance`: plays the scenarios of `protocol/scenarios` against any running server, from outside, in both codecs.
+//!
+//! It needs a URL and a token that may create conversations and shares; it makes conversations of its own and touches no other.
+//! It knows nothing of this server's inside, so that it proves any server. Look next in `player.rs`.
+
+mod line;
+mod matcher;
+mod place;
+mod player;
+mod report;
+mod scenario;
+mod words;
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use clap::Args;
+use parlour_protocol::codec::Codec;
+use serde_json::{Value, json};
+
+use crate::cli::conformance::line::Line;
+use crate::cli::conformance::place::Place;
+use crate::cli::conformance::player::{Player, Stopped};
+use crate::cli::conformance::report::{Row, counts};
+use crate::cli::conformance::scenario::{FILES, Need, Scenario};
+use crate::cli::error::{CliError, Exit};
+use crate::cli::output;
+
+/// Which server, and what to play.
+#[derive(Debug, Args)]
+pub struct ConformanceArgs {
+    /// Where the server is reached: ws://… or http://…; given twice, two nodes of one server.
+    #[arg(long = "url", required = true, value_name = "URL")]
+    urls: Vec<String>,
+    /// An access token of staff, or an API key, that may create conversations and shares.
+    #[arg(long, env = "PARLOUR_TOKEN", hide_env_values = true)]
+    token: String,
+    /// Play only scenarios whose name holds this.
+    #[arg(long, value_name = "NAME")]
+    only: Option<String>,
+    /// Play the scenarios of this folder instead of those in the program.
+    #[arg(long, value_name = "DIRECTORY")]
+    scenarios: Option<PathBuf>,
+}
+
+/// Plays everything, prints a table as it goes, and fails if anything did.
+pub async fn run(args: ConformanceArgs, json: bool) -> Result<(), CliError> {
+    let usage = |error: String| CliError::new(Exit::Usage, error);
+    let places = args.urls.iter().map(|url| Place::find(url)).collect::<Result<Vec<_>, _>>().map_err(usage)?;
+    let mut scenarios = scenarios(args.scenarios).map_err(usage)?;
+    scenarios.retain(|scenario| args.only.as_ref().is_none_or(|only| scenario.name.contains(only)));
+    if scenarios.is_empty() {
+        return Err(usage("there is no such scenario".to_owned()));
+    }
+    let kind = kind_of(&places, &args.token).await.map_err(|error| CliError::new(Exit::Unavailable, error))?;
+    let colors = std::io::stdout().is_terminal();
+    if !json {
+        output::print(&Row::head());
+    }
+    let mut rows = Vec::new();
+    for scenario in &scenarios {
+        for codec in Codec::ALL {
+            let row = play(scenario, codec, &places, &args.token, &kind).await;
+            if !json {
+                output::print(&row.text(colors));
+            }
+            rows.push(row);
+        }
+    }
+    let (passed, failed, skipped) = counts(&rows);
+    let summary = format!("{passed} passed, {failed} failed, {skipped} skipped");
+    let all: Vec<Value> = rows.iter().map(Row::json).collect();
+    let line = json!({ "passed": passed, "failed": failed, "skipped": skipped, "scenarios": all });
+    output::print(&if json { line.to_string() } else { format!("\n{summary}") });
+    if failed == 0 { Ok(()) } else { Err(CliError::refused(format!("this server is not as SPEC.md says: {summary}"))) }
+}
+
+/// Those in the program, or those of a folder, by name.
+fn scenarios(folder: Option<PathBuf>) -> Result<Vec<Scenario>, String> {
+    let Some(folder) = folder else {
+        return FILES.iter().map(|(name, text)| scenario::read(name, text)).collect();
+    };
+    let unreadable = |error: std::io::Error| format!("{}: {error}", folder.display());
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(&folder).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        if path.extension().is_some_and(|ending| ending == "json") {
+            let text = std::fs::read_to_string(&path).map_err(unreadable)?;
+            found.push(scenario::read(&path.with_extension("").display().to_string(), &text)?);
+        }
+    }
+    found.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(found)
+}
+
+/// What kind of principal the token is, as the server says.
+async fn kind_of(places: &[Place], token: &str) -> Result<String, String> {
+    let place = places.first().ok_or("no URL")?;
+    let mut line = Line::open(place, Codec::Json).await?;
+    let id = line.command(json!({ "type": "hello", "token": token }))?;
+    let reply = line.take(|inbox| inbox.replies.get(&id).cloned()).await?;
+    let kind = reply["ok"]["principal"]["kind"].as_str();
+    kind.map(str::to_owned).ok_or_else(|| format!("the token is not accepted: {}", reply["error"]))
+}
+
+async fn play(scenario: &Scenario, codec: Codec, places: &[Place], token: &str, kind: &str) -> Row {
+    let began = Instant::now();
+    let mut player = Player::new(places, codec, token);
+    let outcome = match lacks(scenario, places, kind) {
+        Some(why) => Err(Stopped::Skipped(why.to_owned())),
+        None => player.play(scenario).await,
+    };
+    let (name, spec) = (scenario.name.clone(), scenario.spec.clone());
+    Row { scenario: name, spec, codec, steps: player.steps, took: began.elapsed(), outcome }
+}
+
+/// What a scenario needs and does not have.
+fn lacks(scenario: &Scenario, places: &[Place], kind: &str) -> Option<&'static str> {
+    scenario.needs.iter().find_map(|need| match need {
+        Need::Staff if kind != "staff" => Some("it needs the token of a member of staff"),
+        Need::TwoNodes if places.len() < 2 => Some("it needs two nodes: give --url twice"),
+        Need::Staff | Need::TwoNodes => None,
+    })
+}
