@@ -115,10 +115,11 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     serde_json::from_value(value).map_err(|error| unreadable(&error))
 }
 
-/// serde names the field it stumbled over in back-quotes.
+/// serde names a missing or an unknown field in back-quotes; what else it quotes are values.
 fn unreadable(error: &dyn Display) -> Problem {
     let text: String = error.to_string().chars().take(MESSAGE_CHARS_MAX).collect();
-    match text.split('`').nth(1) {
+    let after = ["missing field `", "unknown field `"].iter().find_map(|words| text.split_once(words));
+    match after.and_then(|(_, rest)| rest.split('`').next()) {
         Some(field) => Problem::malformed(field, text.as_str()),
         None => Problem::new(ErrorCode::Malformed, text),
     }
@@ -217,6 +218,7 @@ mod tests {
         assert!(parse::<Body>(br#"{"title":"x"}"#).is_ok());
         assert!(refusal(r#"{"title":"x","organization_id":"y"}"#).contains("\"field\": String(\"organization_id\")"));
         assert!(refusal("{}").contains("\"field\": String(\"title\")"));
+        assert!(!refusal(r#"{"title":1}"#).contains("\"field\""), "a value is no field's name");
         for broken in ["", "{", "[]", "{\"title\":1}", &format!("{}{}", "[".repeat(40), "]".repeat(40))] {
             assert!(refusal(broken).contains("Malformed"), "{broken}");
         }

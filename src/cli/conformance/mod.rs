@@ -23,7 +23,7 @@ use crate::cli::conformance::line::Line;
 use crate::cli::conformance::place::Place;
 use crate::cli::conformance::player::{Player, Stopped};
 use crate::cli::conformance::report::{Row, counts};
-use crate::cli::conformance::scenario::{FILES, Need, Scenario};
+use crate::cli::conformance::scenario::{Book, Need, Scenario};
 use crate::cli::error::{CliError, Exit};
 use crate::cli::output;
 
@@ -48,20 +48,21 @@ pub struct ConformanceArgs {
 pub async fn run(args: ConformanceArgs, json: bool) -> Result<(), CliError> {
     let usage = |error: String| CliError::new(Exit::Usage, error);
     let places = args.urls.iter().map(|url| Place::find(url)).collect::<Result<Vec<_>, _>>().map_err(usage)?;
-    let mut scenarios = scenarios(args.scenarios).map_err(usage)?;
-    scenarios.retain(|scenario| args.only.as_ref().is_none_or(|only| scenario.name.contains(only)));
-    if scenarios.is_empty() {
+    let mut book = args.scenarios.map_or_else(Book::embedded, |folder| Book::of_folder(&folder)).map_err(usage)?;
+    book.scenarios.retain(|scenario| args.only.as_ref().is_none_or(|only| scenario.name.contains(only)));
+    if book.scenarios.is_empty() {
         return Err(usage("there is no such scenario".to_owned()));
     }
     let kind = kind_of(&places, &args.token).await.map_err(|error| CliError::new(Exit::Unavailable, error))?;
+    let stage = Stage { book: &book, places: &places, token: &args.token, kind: &kind };
     let colors = std::io::stdout().is_terminal();
     if !json {
         output::print(&Row::head());
     }
     let mut rows = Vec::new();
-    for scenario in &scenarios {
+    for scenario in &book.scenarios {
         for codec in Codec::ALL {
-            let row = play(scenario, codec, &places, &args.token, &kind).await;
+            let row = play(scenario, codec, &stage).await;
             if !json {
                 output::print(&row.text(colors));
             }
@@ -76,24 +77,6 @@ pub async fn run(args: ConformanceArgs, json: bool) -> Result<(), CliError> {
     if failed == 0 { Ok(()) } else { Err(CliError::refused(format!("this server is not as SPEC.md says: {summary}"))) }
 }
 
-/// Those in the program, or those of a folder, by name.
-fn scenarios(folder: Option<PathBuf>) -> Result<Vec<Scenario>, String> {
-    let Some(folder) = folder else {
-        return FILES.iter().map(|(name, text)| scenario::read(name, text)).collect();
-    };
-    let unreadable = |error: std::io::Error| format!("{}: {error}", folder.display());
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(&folder).map_err(unreadable)? {
-        let path = entry.map_err(unreadable)?.path();
-        if path.extension().is_some_and(|ending| ending == "json") {
-            let text = std::fs::read_to_string(&path).map_err(unreadable)?;
-            found.push(scenario::read(&path.with_extension("").display().to_string(), &text)?);
-        }
-    }
-    found.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(found)
-}
-
 /// What kind of principal the token is, as the server says.
 async fn kind_of(places: &[Place], token: &str) -> Result<String, String> {
     let place = places.first().ok_or("no URL")?;
@@ -104,15 +87,23 @@ async fn kind_of(places: &[Place], token: &str) -> Result<String, String> {
     kind.map(str::to_owned).ok_or_else(|| format!("the token is not accepted: {}", reply["error"]))
 }
 
-async fn play(scenario: &Scenario, codec: Codec, places: &[Place], token: &str, kind: &str) -> Row {
+/// What all scenarios are played with.
+struct Stage<'a> {
+    book: &'a Book,
+    places: &'a [Place],
+    token: &'a str,
+    kind: &'a str,
+}
+
+async fn play(scenario: &Scenario, codec: Codec, stage: &Stage<'_>) -> Row {
     let began = Instant::now();
-    let mut player = Player::new(places, codec, token);
-    let outcome = match lacks(scenario, places, kind) {
+    let mut player = Player::new(stage.book, stage.places, codec, stage.token);
+    let outcome = match lacks(scenario, stage.places, stage.kind) {
         Some(why) => Err(Stopped::Skipped(why.to_owned())),
         None => player.play(scenario).await,
     };
-    let (name, spec) = (scenario.name.clone(), scenario.spec.clone());
-    Row { scenario: name, spec, codec, steps: player.steps, took: began.elapsed(), outcome }
+    let Scenario { name, title, spec, .. } = scenario.clone();
+    Row { scenario: name, title, spec, codec, steps: player.steps, took: began.elapsed(), outcome }
 }
 
 /// What a scenario needs and does not have.

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use crate::cli::conformance::line::{Line, WAIT_MAX};
 use crate::cli::conformance::matcher::{check, matches};
 use crate::cli::conformance::place::{Call, Place};
-use crate::cli::conformance::scenario::{Scenario, Step, part};
+use crate::cli::conformance::scenario::{Book, Scenario, Step};
 use crate::cli::conformance::words::Words;
 
 /// Fields that are filled in when they are compared or played, because what they name is bound only then.
@@ -40,6 +40,7 @@ type Played<'a> = Pin<Box<dyn Future<Output = Result<(), Stopped>> + Send + 'a>>
 
 /// What goes on in one scenario.
 pub(super) struct Player<'a> {
+    book: &'a Book,
     places: &'a [Place],
     codec: Codec,
     words: Words,
@@ -51,10 +52,10 @@ pub(super) struct Player<'a> {
 
 impl<'a> Player<'a> {
     /// A player at these servers, with a credential that may create conversations and shares.
-    pub fn new(places: &'a [Place], codec: Codec, token: &str) -> Self {
+    pub fn new(book: &'a Book, places: &'a [Place], codec: Codec, token: &str) -> Self {
         let mut words = Words::default();
         words.set("token", json!(token));
-        Self { places, codec, words, lines: HashMap::new(), tags: HashMap::new(), steps: 0 }
+        Self { book, places, codec, words, lines: HashMap::new(), tags: HashMap::new(), steps: 0 }
     }
 
     /// Plays a scenario to its end.
@@ -90,10 +91,8 @@ impl<'a> Player<'a> {
             Step::Http { request, token, key, node, body, status, expect } => {
                 let call = (token.as_deref(), key.as_deref(), body.as_ref());
                 let (got, answer) = self.http(&request, node, call).await?;
-                if status.is_some_and(|status| status != got) {
-                    return Err(format!("  expected  status {status:?}\n  got       {got} {}", shown(&answer))
-                        .replace("Some", "")
-                        .into());
+                if let Some(status) = status.filter(|status| *status != got) {
+                    return Err(format!("  expected  status {status}\n  got       {got} {}", shown(&answer)).into());
                 }
                 self.compare(&expect.unwrap_or(json!({})), &answer)?;
             }
@@ -146,7 +145,7 @@ impl<'a> Player<'a> {
 
     async fn play_part(&mut self, name: &str, with: Map<String, Value>) -> Result<(), Stopped> {
         let outer: Vec<_> = with.into_iter().map(|(name, value)| (name.clone(), self.words.set(name, value))).collect();
-        self.all(part(name)?).await?;
+        self.all(self.book.part(name)?).await?;
         for (name, before) in outer {
             match before {
                 Some(before) => _ = self.words.set(name, before),

@@ -18,6 +18,7 @@ const PLAIN: &str = "\x1b[0m";
 #[derive(Debug)]
 pub(super) struct Row {
     pub scenario: String,
+    pub title: String,
     pub spec: String,
     pub codec: Codec,
     pub steps: usize,
@@ -56,7 +57,7 @@ impl Row {
             Err(Stopped::Failed(_)) => "failed",
             Err(Stopped::Skipped(_)) => "skipped",
         };
-        json!({ "name": self.scenario, "spec": self.spec, "codec": self.codec_name(), "steps": self.steps,
+        json!({ "name": self.scenario, "title": self.title, "spec": self.spec, "codec": self.codec_name(), "steps": self.steps,
                 "result": result, "ms": u64::try_from(self.took.as_millis()).unwrap_or(u64::MAX), "why": self.why() })
     }
 
@@ -92,8 +93,8 @@ mod tests {
     use super::*;
 
     fn row(outcome: Result<(), Stopped>) -> Row {
-        let (scenario, spec) = ("hello".to_owned(), "§2.1".to_owned());
-        Row { scenario, spec, codec: Codec::Json, steps: 7, took: Duration::from_millis(42), outcome }
+        let (scenario, title, spec) = ("hello".to_owned(), "A greeting.".to_owned(), "§2.1".to_owned());
+        Row { scenario, title, spec, codec: Codec::Json, steps: 7, took: Duration::from_millis(42), outcome }
     }
 
     #[test]

@@ -3,7 +3,12 @@
 //! Here is what a step may say; what it does is [`crate::cli::conformance::player`]'s, and `protocol/README.md` explains both to
 //! people. A new file wants a line in [`FILES`], which a test compares with the folder.
 
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::path::Path;
+
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 macro_rules! files {
@@ -16,7 +21,8 @@ macro_rules! files {
 pub(super) const FILES: &[(&str, &str)] = files!["hello",];
 
 /// Steps that several scenarios begin with, by the name `play` calls them.
-pub(super) const PARTS: &[(&str, &str)] = files!["parts/conversation", "parts/guest", "parts/join"];
+pub(super) const PARTS: &[(&str, &str)] =
+    files!["parts/conversation", "parts/guest", "parts/join", "parts/room", "parts/say", "parts/card"];
 
 /// A scripted session.
 #[derive(Clone, Debug, Deserialize)]
@@ -25,7 +31,6 @@ pub(super) struct Scenario {
     /// What it is called by.
     pub name: String,
     /// What it proves.
-    #[expect(dead_code, reason = "for whoever reads the file; the name is enough for the table")]
     pub title: String,
     /// Where the contract says so.
     pub spec: String,
@@ -132,45 +137,88 @@ pub(super) enum Step {
     Require { tags: Vec<String>, expect: Value, reason: String },
 }
 
-/// A scenario of a file.
-pub(super) fn read(name: &str, text: &str) -> Result<Scenario, String> {
+/// Scenarios and the parts they call.
+#[derive(Debug)]
+pub(super) struct Book {
+    /// In the order they are played.
+    pub scenarios: Vec<Scenario>,
+    parts: HashMap<String, Vec<Value>>,
+}
+
+impl Book {
+    /// Those in the program.
+    pub fn embedded() -> Result<Self, String> {
+        Ok(Self {
+            scenarios: FILES.iter().map(|(name, text)| read(name, text)).collect::<Result<_, _>>()?,
+            parts: PARTS
+                .iter()
+                .map(|(name, text)| Ok((own_name(name), read(name, text)?)))
+                .collect::<Result<_, String>>()?,
+        })
+    }
+
+    /// Those of a folder, by name, and of the folder `parts` in it.
+    pub fn of_folder(folder: &Path) -> Result<Self, String> {
+        let parts = texts(&folder.join("parts"))?;
+        let scenarios = texts(folder)?;
+        Ok(Self {
+            scenarios: scenarios.iter().map(|(name, text)| read(name, text)).collect::<Result<_, _>>()?,
+            parts: parts
+                .iter()
+                .map(|(name, text)| Ok((name.clone(), read(name, text)?)))
+                .collect::<Result<_, String>>()?,
+        })
+    }
+
+    /// The steps of a part.
+    pub fn part(&self, name: &str) -> Result<Vec<Value>, String> {
+        self.parts.get(name).cloned().ok_or_else(|| format!("there is no part `{name}`"))
+    }
+}
+
+fn read<T: DeserializeOwned>(name: &str, text: &str) -> Result<T, String> {
     serde_json::from_str(text).map_err(|error| format!("{name}.json: {error}"))
 }
 
-/// The steps of a part.
-pub(super) fn part(name: &str) -> Result<Vec<Value>, String> {
-    let named = PARTS.iter().find(|(file, _)| file.strip_prefix("parts/") == Some(name));
-    let (_, text) = named.ok_or_else(|| format!("there is no part `{name}`"))?;
-    serde_json::from_str(text).map_err(|error| format!("parts/{name}.json: {error}"))
+fn own_name(file: &str) -> String {
+    file.rsplit('/').next().unwrap_or(file).to_owned()
+}
+
+/// The JSON files of a folder by their name.
+fn texts(folder: &Path) -> Result<BTreeMap<String, String>, String> {
+    let unreadable = |error: std::io::Error| format!("{}: {error}", folder.display());
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(folder).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        if path.extension().is_some_and(|ending| ending == "json") {
+            let name = own_name(&path.with_extension("").display().to_string());
+            found.insert(name, fs::read_to_string(&path).map_err(unreadable)?);
+        }
+    }
+    Ok(found)
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
-    use std::fs;
-    use std::path::Path;
 
     use super::*;
 
     fn names_in(folder: &str) -> BTreeSet<String> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("protocol/scenarios").join(folder);
-        let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-        let files = paths.filter(|path| path.extension().is_some_and(|ending| ending == "json"));
-        files.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect()
+        texts(&folder).unwrap().into_keys().collect()
     }
 
     #[test]
     fn every_file_of_the_folder_is_played_under_its_name() {
-        let listed: BTreeSet<String> = FILES.iter().map(|(name, _)| (*name).to_owned()).collect();
+        let book = Book::embedded().unwrap();
+        let listed: BTreeSet<String> = book.scenarios.iter().map(|scenario| scenario.name.clone()).collect();
         assert_eq!(listed, names_in("."));
         assert_eq!(listed.len(), FILES.len());
-        for (name, text) in FILES {
-            let scenario = read(name, text).unwrap();
-            assert_eq!(scenario.name, *name);
-            assert!(scenario.spec.starts_with('§'), "{name} says where the contract says so");
+        assert!(FILES.iter().zip(&book.scenarios).all(|((file, _), scenario)| *file == scenario.name));
+        for Scenario { name, spec, title, .. } in &book.scenarios {
+            assert!(spec.starts_with('§') && title.ends_with('.'), "{name} says what it proves, and where that stands");
         }
-        let parts: BTreeSet<String> = PARTS.iter().map(|(name, _)| name.replace("parts/", "")).collect();
-        assert_eq!(parts, names_in("parts"));
-        assert!(parts.iter().all(|name| part(name).is_ok()));
+        assert_eq!(book.parts.keys().cloned().collect::<BTreeSet<_>>(), names_in("parts"));
     }
 }
