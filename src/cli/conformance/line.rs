@@ -111,7 +111,7 @@ impl Line {
     }
 
     /// Waits until something can be taken from what was heard.
-    pub async fn take<T>(&self, mut take: impl FnMut(&mut Inbox) -> Option<T>) -> Result<T, String> {
+    pub async fn take<T>(&self, wait: Duration, mut take: impl FnMut(&mut Inbox) -> Option<T>) -> Result<T, String> {
         let mut changes = self.inbox.subscribe();
         let taken = async {
             loop {
@@ -130,7 +130,7 @@ impl Line {
                 }
             }
         };
-        timeout(WAIT_MAX, taken).await.map_err(|_| format!("nothing came within {WAIT_MAX:?}"))?
+        timeout(wait, taken).await.map_err(|_| format!("nothing came within {wait:?}"))?
     }
 }
 

@@ -22,7 +22,18 @@ pub(super) struct Mismatch {
 impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = if self.path.is_empty() { "(all of it)" } else { self.path.trim_start_matches('.') };
-        write!(f, "  at        {path}\n  expected  {}\n  got       {}", self.expected, self.got)
+        write!(f, "  at        {path}\n  expected  {}\n  got       {}", shortened(&self.expected), shortened(&self.got))
+    }
+}
+
+/// Longest piece of a message in a report.
+const SHOWN_CHARS: usize = 600;
+
+/// A text, not too long.
+pub(super) fn shortened(text: &str) -> String {
+    match text.char_indices().nth(SHOWN_CHARS) {
+        Some((end, _)) => format!("{}… ({} bytes)", &text[..end], text.len()),
+        None => text.to_owned(),
     }
 }
 
@@ -47,10 +58,19 @@ fn compare(path: &str, expected: &Value, got: Option<&Value>, words: &mut Words)
         Err(Mismatch { path: path.to_owned(), expected, got })
     };
     match (expected, got) {
-        (Value::Object(asked), got) if asked.keys().any(|key| key.starts_with('$')) => {
-            asked.iter().try_for_each(|(name, value)| ask(path, name, value, got, words))
+        (Value::Object(asked), got) if asked.keys().any(|name| is_question(name)) => {
+            asked
+                .iter()
+                .filter(|(name, _)| is_question(name))
+                .try_for_each(|(name, wanted)| ask(path, name, wanted, got, words))?;
+            let named = || asked.iter().filter(|(name, _)| !is_question(name));
+            match got {
+                Some(Value::Object(got)) => fields(path, named(), got, words),
+                _ if named().next().is_none() => Ok(()),
+                _ => differ(expected.to_string()),
+            }
         }
-        (Value::Object(expected), Some(Value::Object(got))) => fields(path, expected, got, words),
+        (Value::Object(expected), Some(Value::Object(got))) => fields(path, expected.iter(), got, words),
         (Value::Array(expected), Some(Value::Array(got))) if expected.len() == got.len() => expected
             .iter()
             .zip(got)
@@ -66,8 +86,17 @@ fn compare(path: &str, expected: &Value, got: Option<&Value>, words: &mut Words)
     }
 }
 
-fn fields(path: &str, expected: &Map<String, Value>, got: &Map<String, Value>, words: &mut Words) -> Matched {
-    expected.iter().try_for_each(|(name, value)| compare(&format!("{path}.{name}"), value, got.get(name), words))
+fn is_question(name: &str) -> bool {
+    name.starts_with('$')
+}
+
+fn fields<'a>(
+    path: &str,
+    mut expected: impl Iterator<Item = (&'a String, &'a Value)>,
+    got: &Map<String, Value>,
+    words: &mut Words,
+) -> Matched {
+    expected.try_for_each(|(name, value)| compare(&format!("{path}.{name}"), value, got.get(name), words))
 }
 
 /// One `$` question about a value, which may be absent.
@@ -140,6 +169,9 @@ mod tests {
         assert!(!fits(json!({ "a": 1 }), json!({ "b": 1 })));
         assert!(!fits(json!({ "a": 1 }), json!({ "a": 2 })));
         assert!(!fits(json!([1]), json!([1, 2])), "an array is matched whole");
+        assert!(fits(json!({ "$lacks": "canary", "a": 1 }), json!({ "a": 1, "b": 2 })));
+        assert!(!fits(json!({ "$lacks": "canary", "a": 1 }), json!({ "a": 2 })), "questions and fields go together");
+        assert!(!fits(json!({ "$any": true, "a": 1 }), json!(1)));
         assert!(fits(json!({ "seq": "{{seq}}" }), json!({ "seq": 3 })));
         assert!(!fits(json!({ "seq": "{{seq}}" }), json!({ "seq": "3" })), "types count");
     }

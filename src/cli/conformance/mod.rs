@@ -16,10 +16,11 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
+use futures_util::future::join_all;
 use parlour_protocol::codec::Codec;
 use serde_json::{Value, json};
 
-use crate::cli::conformance::line::Line;
+use crate::cli::conformance::line::{Line, WAIT_MAX};
 use crate::cli::conformance::place::Place;
 use crate::cli::conformance::player::{Player, Stopped};
 use crate::cli::conformance::report::{Row, counts};
@@ -61,8 +62,8 @@ pub async fn run(args: ConformanceArgs, json: bool) -> Result<(), CliError> {
     }
     let mut rows = Vec::new();
     for scenario in &book.scenarios {
-        for codec in Codec::ALL {
-            let row = play(scenario, codec, &stage).await;
+        // Two rooms of their own, so that one codec can be played beside the other.
+        for row in join_all(Codec::ALL.map(|codec| play(scenario, codec, &stage))).await {
             if !json {
                 output::print(&row.text(colors));
             }
@@ -82,7 +83,7 @@ async fn kind_of(places: &[Place], token: &str) -> Result<String, String> {
     let place = places.first().ok_or("no URL")?;
     let mut line = Line::open(place, Codec::Json).await?;
     let id = line.command(json!({ "type": "hello", "token": token }))?;
-    let reply = line.take(|inbox| inbox.replies.get(&id).cloned()).await?;
+    let reply = line.take(WAIT_MAX, |inbox| inbox.replies.get(&id).cloned()).await?;
     let kind = reply["ok"]["principal"]["kind"].as_str();
     kind.map(str::to_owned).ok_or_else(|| format!("the token is not accepted: {}", reply["error"]))
 }
@@ -103,7 +104,7 @@ async fn play(scenario: &Scenario, codec: Codec, stage: &Stage<'_>) -> Row {
         None => player.play(scenario).await,
     };
     let Scenario { name, title, spec, .. } = scenario.clone();
-    Row { scenario: name, title, spec, codec, steps: player.steps, took: began.elapsed(), outcome }
+    Row { scenario: name, title, spec, codec, steps: player.steps, took: began.elapsed(), notes: player.notes, outcome }
 }
 
 /// What a scenario needs and does not have.

@@ -5,21 +5,20 @@
 
 use std::collections::HashMap;
 use std::pin::Pin;
+use std::time::{Duration, Instant};
 
 use parlour_protocol::codec::Codec;
 use serde_json::{Map, Value, json};
 use tokio::time::timeout;
 
 use crate::cli::conformance::line::{Line, WAIT_MAX};
-use crate::cli::conformance::matcher::{check, matches};
+use crate::cli::conformance::matcher::{check, matches, shortened};
 use crate::cli::conformance::place::{Call, Place};
 use crate::cli::conformance::scenario::{Book, Scenario, Step};
 use crate::cli::conformance::words::Words;
 
 /// Fields that are filled in when they are compared or played, because what they name is bound only then.
 const LATER: [&str; 4] = ["expect", "reply", "steps", "until"];
-/// Longest piece of a message in a report.
-const SHOWN_CHARS: usize = 600;
 
 /// Why a scenario did not come to its end.
 #[derive(Debug, PartialEq, Eq)]
@@ -48,6 +47,8 @@ pub(super) struct Player<'a> {
     tags: HashMap<String, (String, u64)>,
     /// Steps that were begun.
     pub steps: usize,
+    /// What is worth telling of a scenario that passed.
+    pub notes: Vec<String>,
 }
 
 impl<'a> Player<'a> {
@@ -55,7 +56,7 @@ impl<'a> Player<'a> {
     pub fn new(book: &'a Book, places: &'a [Place], codec: Codec, token: &str) -> Self {
         let mut words = Words::default();
         words.set("token", json!(token));
-        Self { book, places, codec, words, lines: HashMap::new(), tags: HashMap::new(), steps: 0 }
+        Self { book, places, codec, words, lines: HashMap::new(), tags: HashMap::new(), steps: 0, notes: Vec::new() }
     }
 
     /// Plays a scenario to its end.
@@ -105,15 +106,20 @@ impl<'a> Player<'a> {
             Step::Raw { socket, data, wrong_frame: true } => self.line(&socket)?.wrong_frame(data.into_bytes()),
             Step::Replies { tags, expect } => self.replies(&tags, expect).await?,
             Step::Unnumbered { socket, expect } => {
-                let reply = self.line(&socket)?.take(|inbox| inbox.unnumbered.pop_front()).await?;
+                let reply = self.line(&socket)?.take(WAIT_MAX, |inbox| inbox.unnumbered.pop_front()).await?;
                 self.compare(&expect, &reply)?;
             }
-            Step::Push { socket, expect, among } => self.push(&socket, &expect, among).await?,
+            Step::Push { socket, expect, among, within } => {
+                let wait = within.map_or(WAIT_MAX, Duration::from_secs);
+                self.push(&socket, &expect, among, wait).await?;
+            }
             Step::Never { socket, expect } => self.never(&socket, &expect)?,
             Step::Entries { socket, after, bind } => self.entries(&socket, after, bind)?,
-            Step::Closed { socket, code } => {
-                let got = self.line(&socket)?.take(|inbox| inbox.closed).await?;
-                self.compare(&json!({ "close": code }), &json!({ "close": got }))?;
+            Step::Closed { socket, code, report } => {
+                let since = Instant::now();
+                let got = self.line(&socket)?.take(WAIT_MAX, |inbox| inbox.closed).await?;
+                self.compare(&json!({ "code": code }), &json!({ "code": got }))?;
+                self.notes.extend(report.map(|what| format!("{what} after {} ms", since.elapsed().as_millis())));
             }
             Step::Cut { socket } => drop(self.lines.remove(&socket)),
             Step::Stall { socket } => self.line(&socket)?.read(false),
@@ -140,7 +146,7 @@ impl<'a> Player<'a> {
     }
 
     fn compare(&mut self, expected: &Value, got: &Value) -> Result<(), String> {
-        check(expected, got, &mut self.words).map_err(|differ| format!("{differ}\n  in        {}", shown(got)))
+        check(expected, got, &mut self.words).map_err(|differ| differ.to_string())
     }
 
     async fn play_part(&mut self, name: &str, with: Map<String, Value>) -> Result<(), Stopped> {
@@ -204,7 +210,7 @@ impl<'a> Player<'a> {
     }
 
     async fn reply(&self, socket: &str, id: u64) -> Result<Value, String> {
-        self.line(socket)?.take(|inbox| inbox.replies.get(&id).cloned()).await
+        self.line(socket)?.take(WAIT_MAX, |inbox| inbox.replies.get(&id).cloned()).await
     }
 
     async fn tagged(&self, tags: &[String]) -> Result<Vec<Value>, String> {
@@ -233,11 +239,11 @@ impl<'a> Player<'a> {
     }
 
     /// The next push of the expected type that nobody took yet; `among`: the next that matches.
-    async fn push(&mut self, socket: &str, expect: &Value, among: bool) -> Result<(), String> {
+    async fn push(&mut self, socket: &str, expect: &Value, among: bool, wait: Duration) -> Result<(), String> {
         let words = self.words.clone();
         let is_it = |push: &Value| push["type"] == expect["type"] && (!among || matches(expect, push, &words));
         let line = self.line(socket)?;
-        let taken = line.take(|inbox| {
+        let taken = line.take(wait, |inbox| {
             let (push, taken) = inbox.pushes.iter_mut().find(|(push, taken)| !*taken && is_it(push))?;
             *taken = true;
             Some(push.clone())
@@ -282,9 +288,5 @@ impl<'a> Player<'a> {
 
 /// A value on one line, not too long.
 fn shown(value: &Value) -> String {
-    let text = value.to_string();
-    match text.char_indices().nth(SHOWN_CHARS) {
-        Some((end, _)) => format!("{}… ({} bytes)", &text[..end], text.len()),
-        None => text,
-    }
+    shortened(&value.to_string())
 }

@@ -23,6 +23,7 @@ pub(super) struct Row {
     pub codec: Codec,
     pub steps: usize,
     pub took: Duration,
+    pub notes: Vec<String>,
     pub outcome: Result<(), Stopped>,
 }
 
@@ -43,7 +44,7 @@ impl Row {
         let Self { scenario, spec, steps, .. } = self;
         let (codec, ms) = (self.codec_name(), self.took.as_millis());
         let mut text = format!("{scenario:<26} {spec:<8} {codec:<8} {steps:>5}  {on}{word:<7}{off} {ms:>6}");
-        for line in self.why().unwrap_or_default().lines() {
+        for line in self.notes.iter().map(String::as_str).chain(self.why().unwrap_or_default().lines()) {
             text.push_str("\n    ");
             text.push_str(line);
         }
@@ -58,7 +59,7 @@ impl Row {
             Err(Stopped::Skipped(_)) => "skipped",
         };
         json!({ "name": self.scenario, "title": self.title, "spec": self.spec, "codec": self.codec_name(), "steps": self.steps,
-                "result": result, "ms": u64::try_from(self.took.as_millis()).unwrap_or(u64::MAX), "why": self.why() })
+                "result": result, "ms": u64::try_from(self.took.as_millis()).unwrap_or(u64::MAX), "notes": self.notes, "why": self.why() })
     }
 
     /// Whether the server did something else.
@@ -94,7 +95,16 @@ mod tests {
 
     fn row(outcome: Result<(), Stopped>) -> Row {
         let (scenario, title, spec) = ("hello".to_owned(), "A greeting.".to_owned(), "§2.1".to_owned());
-        Row { scenario, title, spec, codec: Codec::Json, steps: 7, took: Duration::from_millis(42), outcome }
+        Row {
+            scenario,
+            title,
+            spec,
+            codec: Codec::Json,
+            steps: 7,
+            took: Duration::from_millis(42),
+            notes: Vec::new(),
+            outcome,
+        }
     }
 
     #[test]

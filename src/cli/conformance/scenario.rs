@@ -18,7 +18,48 @@ macro_rules! files {
 }
 
 /// Every scenario by its name, in the order they are played.
-pub(super) const FILES: &[(&str, &str)] = files!["hello",];
+pub(super) const FILES: &[(&str, &str)] = files![
+    "hello",
+    "hello-refused",
+    "hello-late",
+    "hello-twice",
+    "ticket",
+    "links",
+    "conversation",
+    "http-entries",
+    "attach-newest",
+    "attach-pages",
+    "attach-bytes",
+    "resume-after-gap",
+    "attach-reset",
+    "detach",
+    "not-yours",
+    "history",
+    "duplicate-send",
+    "duplicate-at-once",
+    "pipelined-order",
+    "audience-wall",
+    "edit",
+    "redact",
+    "selection",
+    "seen",
+    "permission-change",
+    "revoked",
+    "link-ends",
+    "guest-refresh",
+    "typing",
+    "presence",
+    "viewing",
+    "receipts",
+    "inbox",
+    "malformed",
+    "too-large",
+    "wrong-frame",
+    "rate-limit",
+    "slow-reader",
+    "two-nodes",
+    "two-nodes-revoked",
+];
 
 /// Steps that several scenarios begin with, by the name `play` calls them.
 pub(super) const PARTS: &[(&str, &str)] =
@@ -114,19 +155,26 @@ pub(super) enum Step {
     Replies { tags: Vec<String>, expect: Vec<Value> },
     /// Waits for the next reply without a number.
     Unnumbered { socket: String, expect: Value },
-    /// Waits for the next push of a type.
+    /// Waits for the next push of a type, or of those like it `among` them, for so many seconds.
     Push {
         socket: String,
         expect: Value,
         #[serde(default)]
         among: bool,
+        #[serde(default)]
+        within: Option<u64>,
     },
     /// No push that was heard so far is like this.
     Never { socket: String, expect: Value },
     /// The entries pushed so far are numbered without hole or repeat from here on; the last number is bound.
     Entries { socket: String, after: i64, bind: String },
     /// Waits for the server to close the socket.
-    Closed { socket: String, code: u16 },
+    Closed {
+        socket: String,
+        code: Value,
+        #[serde(default)]
+        report: Option<String>,
+    },
     /// Cuts the socket without a word.
     Cut { socket: String },
     /// Stops reading the socket.
