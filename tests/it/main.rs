@@ -13,6 +13,7 @@ mod bus_speed;
 mod catalogue;
 mod command_line;
 mod committers;
+mod conformance;
 mod database_faults;
 mod dev;
 mod devdb;

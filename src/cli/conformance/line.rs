@@ -115,17 +115,13 @@ impl Line {
         let mut changes = self.inbox.subscribe();
         let taken = async {
             loop {
-                let mut taken = None;
+                let mut found = Ok(None);
                 self.inbox.send_if_modified(|inbox| {
-                    taken = Some(inbox.broken.clone().map_or_else(|| Ok(take(inbox)), Err));
+                    found = inbox.take(&mut take);
                     false
                 });
-                match taken.unwrap_or(Ok(None))? {
+                match found? {
                     Some(taken) => return Ok(taken),
-                    None if self.heard(|inbox| inbox.closed.is_some()) => {
-                        let code = self.heard(|inbox| inbox.closed.unwrap_or(CUT));
-                        return Err(format!("the socket has ended with {code}"));
-                    }
                     None => changes.changed().await.map_err(|_| "the socket is gone".to_owned())?,
                 }
             }
@@ -161,6 +157,17 @@ async fn attend(
 }
 
 impl Inbox {
+    /// What can be taken; nothing while it may still come.
+    fn take<T>(&mut self, take: impl FnOnce(&mut Self) -> Option<T>) -> Result<Option<T>, String> {
+        if let Some(broken) = &self.broken {
+            return Err(broken.clone());
+        }
+        match (take(self), self.closed) {
+            (None, Some(code)) => Err(format!("the socket has ended with {code}")),
+            (taken, _) => Ok(taken),
+        }
+    }
+
     fn keep(&mut self, codec: Codec, message: Message) {
         let right_frame = match codec {
             Codec::Json => message.is_text(),

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
-use futures_util::future::join_all;
+use futures_util::{FutureExt, StreamExt, stream};
 use parlour_protocol::codec::Codec;
 use serde_json::{Value, json};
 
@@ -37,6 +37,9 @@ pub struct ConformanceArgs {
     /// An access token of staff, or an API key, that may create conversations and shares.
     #[arg(long, env = "PARLOUR_TOKEN", hide_env_values = true)]
     token: String,
+    /// How many to play at once; the table is in the order in which they end.
+    #[arg(long, default_value_t = 8, value_name = "COUNT")]
+    jobs: usize,
     /// Play only scenarios whose name holds this.
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
@@ -60,16 +63,19 @@ pub async fn run(args: ConformanceArgs, json: bool) -> Result<(), CliError> {
     if !json {
         output::print(&Row::head());
     }
+    // Every play makes rooms of its own, so that one can go on beside another.
+    let plays = book.scenarios.iter().flat_map(|scenario| Codec::ALL.map(|codec| play(scenario, codec, &stage)));
+    let mut playing = stream::iter(plays.enumerate().map(|(at, play)| play.map(move |row| (at, row))))
+        .buffer_unordered(args.jobs.max(1));
     let mut rows = Vec::new();
-    for scenario in &book.scenarios {
-        // Two rooms of their own, so that one codec can be played beside the other.
-        for row in join_all(Codec::ALL.map(|codec| play(scenario, codec, &stage))).await {
-            if !json {
-                output::print(&row.text(colors));
-            }
-            rows.push(row);
+    while let Some((at, row)) = playing.next().await {
+        if !json {
+            output::print(&row.text(colors));
         }
+        rows.push((at, row));
     }
+    rows.sort_by_key(|(at, _)| *at);
+    let rows: Vec<Row> = rows.into_iter().map(|(_, row)| row).collect();
     let (passed, failed, skipped) = counts(&rows);
     let summary = format!("{passed} passed, {failed} failed, {skipped} skipped");
     let all: Vec<Value> = rows.iter().map(Row::json).collect();
