@@ -106,11 +106,7 @@ impl Drop for Copy {
 
 /// Changes the last expectation of a scenario into one that no server meets.
 fn expect_otherwise(scenario: &mut Value) {
-    let steps = scenario["steps"].as_array_mut().expect("steps");
-    let last = steps.iter_mut().rev().find(|step| {
-        step["do"] != "never" && ["reply", "expect", "code", "status"].iter().any(|field| step.get(field).is_some())
-    });
-    let step = last.expect("an expectation");
+    let step = last_expectation(&mut scenario["steps"]).expect("a scenario expects something");
     let wrong = json!({ "no server says this": true });
     match step["do"].as_str() {
         Some("closed") => step["code"] = json!(4999),
@@ -119,6 +115,16 @@ fn expect_otherwise(scenario: &mut Value) {
         Some("send") => step["reply"] = wrong,
         _ => step["expect"]["no server says this"] = json!(true),
     }
+}
+
+fn last_expectation(steps: &mut Value) -> Option<&mut Value> {
+    let expects = |step: &Value| ["reply", "expect", "code", "status"].iter().any(|field| step.get(field).is_some());
+    steps.as_array_mut()?.iter_mut().rev().find_map(|step| match step["do"].as_str()? {
+        "repeat" => last_expectation(&mut step["steps"]),
+        // More can be expected never to come, and that is no lie.
+        "never" => None,
+        _ => expects(step).then_some(step),
+    })
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
