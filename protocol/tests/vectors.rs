@@ -251,3 +251,125 @@ fn word(push: &Push) -> &'static str {
         Push::Advice { .. } => "advice",
     }
 }
+
+/// Optional fields, by file: `*` is any element of an array. Each must be there in one case and absent or null in another.
+const OPTIONAL: [(&str, &[&str]); 17] = [
+    ("command-hello", &["token", "ticket"]),
+    ("command-refresh", &["token"]),
+    ("command-attach", &["since"]),
+    ("command-presence", &["viewing"]),
+    ("command-read", &["received", "read"]),
+    ("command-history", &["before", "after", "around", "limit"]),
+    (
+        "reply-hello",
+        &["ok.principal.role", "ok.principal.conversation", "ok.principal.permissions", "ok.expires_in_ms"],
+    ),
+    ("reply-refresh", &["ok.guest_token"]),
+    ("reply-attach", &["ok.reset", "ok.conversation", "ok.conversation.status", "ok.conversation.stage"]),
+    ("reply-attach", &["ok.permissions", "ok.members", "ok.members.*.viewing", "ok.receipts", "ok.seen"]),
+    ("reply-members", &["ok.members.*.viewing"]),
+    ("push-presence", &["viewing"]),
+    ("push-inbox", &["conversation.last_entry", "conversation.last_entry_at", "conversation.assigned_to"]),
+    ("push-share", &["share.label", "share.revoked_at", "share.last_accessed"]),
+    ("push-entry", &["entry.body.redacted", "entry.body.label", "entry.body.name", "entry.body.permissions"]),
+    (
+        "push-entry",
+        &["entry.body.expires_at", "entry.body.card.subtitle", "entry.body.card.details", "entry.body.card.note"],
+    ),
+    (
+        "push-entry",
+        &[
+            "entry.body.card.options.*.description",
+            "entry.body.card.options.*.price",
+            "entry.body.card.options.*.route",
+        ],
+    ),
+];
+
+/// Whether a path leads to something.
+fn leads(value: &Value, path: &[&str]) -> bool {
+    match path.split_first() {
+        None => !value.is_null(),
+        Some((&"*", rest)) => value.as_array().is_some_and(|items| items.iter().any(|item| leads(item, rest))),
+        Some((name, rest)) => value.get(name).is_some_and(|inner| leads(inner, rest)),
+    }
+}
+
+/// The JSON of a file's valid cases.
+fn valid_of(all: &[(String, Case)], file: &str) -> Vec<Value> {
+    let of_file = all.iter().filter(|(name, case)| name == file && case.valid);
+    of_file.filter_map(|(_, case)| case.json.clone()).collect()
+}
+
+#[test]
+fn every_optional_field_is_there_once_and_absent_once() {
+    let all = cases();
+    for (file, paths) in OPTIONAL {
+        let messages = valid_of(&all, file);
+        for path in paths {
+            let names: Vec<&str> = path.split('.').collect();
+            assert!(messages.iter().any(|message| leads(message, &names)), "{file}: {path} is nowhere");
+            assert!(messages.iter().any(|message| !leads(message, &names)), "{file}: {path} is everywhere");
+        }
+    }
+}
+
+/// What kind of JSON a value is; only that can be of a wrong type in every codec.
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
+#[test]
+fn every_field_of_every_command_is_refused_where_it_is_missing_wrong_or_unknown() {
+    let all = cases();
+    for command in Command::NAMES {
+        let valid = valid_of(&all, &format!("command-{command}"));
+        let is_of = |case: &&Case| !case.valid && case.json.as_ref().is_some_and(|json| json["type"] == *command);
+        let invalid: Vec<&Case> = all.iter().map(|(_, case)| case).filter(is_of).collect();
+        let fields: BTreeMap<&String, &'static str> = valid
+            .iter()
+            .flat_map(|message| message.as_object().unwrap())
+            .filter(|(name, _)| !["id", "type"].contains(&name.as_str()))
+            .map(|(name, value)| (name, kind(value)))
+            .collect();
+        let blames = |name: &str| invalid.iter().any(|case| case.field.as_deref() == Some(name));
+        assert!(blames("colour"), "{command}: no unknown field");
+        for (name, right) in &fields {
+            let is_required = valid.iter().all(|message| message.get(*name).is_some());
+            assert!(!is_required || blames(name), "{command}: {name} is never missing");
+            let is_wrong =
+                |case: &&&Case| case.json.as_ref().unwrap().get(*name).is_some_and(|value| kind(value) != *right);
+            assert!(invalid.iter().any(|case| is_wrong(&case)), "{command}: {name} is never of another type");
+        }
+    }
+}
+
+/// Every type of reply has a file, and every file has cases; the counts are for whoever runs this with `--nocapture`.
+#[test]
+fn every_reply_has_vectors_and_the_counts_are_told() {
+    let all = cases();
+    let mut counts: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    for (file, case) in &all {
+        let count = counts.entry(file).or_default();
+        if case.valid { count.0 += 1 } else { count.1 += 1 }
+    }
+    for reply in
+        ["hello", "refresh", "attach", "appended", "selected", "members", "watermarks", "page", "empty", "error"]
+    {
+        let file = format!("reply-{reply}");
+        assert!(reader(&file).is_some() && counts.get(file.as_str()).is_some_and(|count| count.0 > 0), "{file}");
+    }
+    let (valid, invalid) = counts.values().fold((0, 0), |sum, count| (sum.0 + count.0, sum.1 + count.1));
+    for (file, (valid, invalid)) in &counts {
+        println!("{file:<24} {valid:>4} valid {invalid:>4} invalid");
+    }
+    println!("{:<24} {valid:>4} valid {invalid:>4} invalid", "all");
+    assert!(valid > 100 && invalid > 100, "{valid} valid, {invalid} invalid");
+}
