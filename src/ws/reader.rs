@@ -113,7 +113,7 @@ impl Reader {
     }
 
     /// The next thing that is whole.
-    pub fn next(&mut self) -> Heard {
+    pub fn hear(&mut self) -> Heard {
         match self.context.read(&mut self.tap) {
             Ok(Message::Text(text)) if self.codec == Codec::Json => Heard::Message(text.into()),
             Ok(Message::Binary(bytes)) if self.codec == Codec::MessagePack => Heard::Message(bytes),

@@ -82,7 +82,7 @@ impl Wire {
     pub async fn next(&mut self, reads: bool, deadline: Instant) -> Event {
         loop {
             if reads {
-                match self.reader.next() {
+                match self.reader.hear() {
                     Heard::Message(message) => return Event::Message(message),
                     Heard::Control => return Event::Control,
                     Heard::Nothing => {}

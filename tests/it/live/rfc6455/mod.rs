@@ -18,6 +18,7 @@ use crate::live::rfc6455::script::{Case, run};
 use crate::live::stage::Node;
 
 /// Runs the cases of a section, each on a socket of its own, and prints how many passed.
+#[expect(clippy::print_stdout, reason = "people want to know how many, too")]
 async fn check(section: &str, cases: Vec<Case>) {
     let node = Node::unlimited().await;
     let mut failed = Vec::new();
