@@ -15,7 +15,7 @@ use parlour_protocol::share::Share;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::run::{Target, behaviour};
+use crate::run::{MESSAGE, Target, behaviour};
 use crate::vectors;
 
 const DICTIONARY: &[&[u8]] = &[
@@ -47,7 +47,7 @@ const PEER: NodeId = NodeId(Uuid::from_u128(0xbbbb));
 
 #[test]
 fn envelopes() {
-    Target { name: "envelopes", examples: examples(), dictionary: DICTIONARY }.run(check);
+    Target { name: "envelopes", examples: examples(), dictionary: DICTIONARY, bytes_max: MESSAGE }.run(check);
 }
 
 fn check(bytes: &[u8]) -> u64 {

@@ -8,7 +8,7 @@ use parlour_protocol::limits::{DEPTH_MAX, INTEGER_MAX, ITEMS_MAX, STRING_BYTES_M
 use parlour_protocol::scan;
 use serde_json::Value;
 
-use crate::run::{Target, behaviour};
+use crate::run::{MESSAGE, Target, behaviour};
 use crate::vectors;
 
 const DICTIONARY: &[&[u8]] = &[
@@ -65,7 +65,7 @@ fn message_pack_commands() {
 fn run(name: &'static str, codec: Codec) {
     let examples =
         [vectors::wire("command-", codec), vectors::wire("invalid-", codec), vectors::wire("push-", codec)].concat();
-    Target { name, examples, dictionary: DICTIONARY }.run(move |bytes| check(codec, bytes));
+    Target { name, examples, dictionary: DICTIONARY, bytes_max: MESSAGE }.run(move |bytes| check(codec, bytes));
 }
 
 fn check(codec: Codec, bytes: &[u8]) -> u64 {

@@ -3,7 +3,7 @@
 use parlour::bus::redis::config::{RedisConfig, Topology};
 use secrecy::SecretString;
 
-use crate::run::{Target, behaviour};
+use crate::run::{HEAD, Target, behaviour};
 
 const WORDS: &[&[u8]] = &[
     b"redis://",
@@ -43,7 +43,7 @@ fn redis_urls() {
         "rediss://cache/#insecure",
     ];
     let examples = examples.map(|url| url.as_bytes().to_vec()).to_vec();
-    Target { name: "redis_urls", examples, dictionary: WORDS }.run(check);
+    Target { name: "redis_urls", examples, dictionary: WORDS, bytes_max: HEAD }.run(check);
 }
 
 fn check(bytes: &[u8]) -> u64 {

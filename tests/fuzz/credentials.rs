@@ -16,7 +16,7 @@ use sha2::Sha256;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::run::{Target, behaviour};
+use crate::run::{HEAD, Target, behaviour};
 
 const PREFIXES: &[&[u8]] = &[
     b"parlour_sh_",
@@ -44,7 +44,8 @@ fn secrets() {
     let examples = made.iter().map(|secret| secret.expose().as_bytes().to_vec()).collect();
     let pepper = Pepper::new(1, vec![7; 32]).unwrap();
     let peppers = Peppers::new(pepper.clone(), vec![pepper]);
-    Target { name: "secrets", examples, dictionary: PREFIXES }.run(move |bytes| check_secret(bytes, &peppers));
+    Target { name: "secrets", examples, dictionary: PREFIXES, bytes_max: HEAD }
+        .run(move |bytes| check_secret(bytes, &peppers));
 }
 
 fn check_secret(bytes: &[u8], peppers: &Peppers) -> u64 {
@@ -61,7 +62,7 @@ fn check_secret(bytes: &[u8], peppers: &Peppers) -> u64 {
         assert_eq!(peppers.candidates(secret).count(), 2);
     }
     let prefix = SecretKind::ALL.iter().position(|kind| text.starts_with(kind.prefix()));
-    behaviour((read.len(), prefix, text.len() / 8, text.is_ascii()))
+    behaviour((read.len(), prefix, text.len().min(160) / 8, text.is_ascii()))
 }
 
 fn config(byte: u8, older: &[u8]) -> TokenConfig {
@@ -92,7 +93,7 @@ fn tokens() {
     let mut examples: Vec<String> = good.iter().chain(&over).chain(&bad).cloned().collect();
     examples.extend(forged(&examples));
     let examples = examples.into_iter().map(String::into_bytes).collect();
-    Target { name: "tokens", examples, dictionary: TOKEN_PARTS }
+    Target { name: "tokens", examples, dictionary: TOKEN_PARTS, bytes_max: HEAD }
         .run(move |bytes| check_token(bytes, &ours, &issued, now));
 }
 
@@ -136,5 +137,10 @@ fn check_token(bytes: &[u8], tokens: &Tokens, [good, over]: &[HashSet<String>; 2
         }
     }
     let header = text.split('.').next().and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
-    behaviour((format!("{verdict:?}"), header.map(|json| json.len()), text.matches('.').count(), text.len() / 64))
+    behaviour((
+        format!("{verdict:?}"),
+        header.map(|json| json.len().min(160) / 8),
+        text.matches('.').count().min(6),
+        text.len().min(1_024) / 128,
+    ))
 }

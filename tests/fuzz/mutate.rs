@@ -3,9 +3,6 @@
 //!
 //! The same corpus and recipe always make the same input. Nothing here knows a format but by its dictionary.
 
-/// Longer than any message may be, so that limits are met; bounded, so that a run is spent on more than copying.
-pub const INPUT_BYTES_MAX: usize = 80 * 1024;
-
 /// Numbers that programs stumble over.
 const NUMBERS: &[&str] = &[
     "-1",
@@ -86,20 +83,29 @@ impl<'a> Recipe<'a> {
     }
 }
 
+/// What inputs are made of.
+pub struct Kit<'a> {
+    pub corpus: &'a [Vec<u8>],
+    /// Words of the format.
+    pub dictionary: &'a [&'a [u8]],
+    /// No input is longer.
+    pub bytes_max: usize,
+}
+
 /// An example, damaged.
-pub fn damaged(corpus: &[Vec<u8>], dictionary: &[&[u8]], recipe: &[u8]) -> Vec<u8> {
+pub fn damaged(kit: &Kit<'_>, recipe: &[u8]) -> Vec<u8> {
     let mut recipe = Recipe(recipe);
-    let mut input = corpus[recipe.below(corpus.len())].clone();
+    let mut input = kit.corpus[recipe.below(kit.corpus.len())].clone();
     // Often one blow, sometimes many.
     let blows = [1, 1, 1, 2, 2, 3, 5, 12];
     for _ in 0..recipe.of(&blows) {
-        strike(&mut input, corpus, dictionary, &mut recipe);
-        input.truncate(INPUT_BYTES_MAX);
+        strike(&mut input, kit, &mut recipe);
+        input.truncate(kit.bytes_max);
     }
     input
 }
 
-fn strike(input: &mut Vec<u8>, corpus: &[Vec<u8>], dictionary: &[&[u8]], recipe: &mut Recipe<'_>) {
+fn strike(input: &mut Vec<u8>, kit: &Kit<'_>, recipe: &mut Recipe<'_>) {
     let at = recipe.below(input.len() + 1);
     match recipe.below(14) {
         0 => change(input, at, |byte| byte ^ (1 << recipe.below(8))),
@@ -107,16 +113,16 @@ fn strike(input: &mut Vec<u8>, corpus: &[Vec<u8>], dictionary: &[&[u8]], recipe:
         2 => change(input, at, |byte| byte.wrapping_add(1 + recipe.below(16) as u8).wrapping_sub(8)),
         3 => input.truncate(at),
         4 => drop(input.drain(recipe.part(input.len()))),
-        5 => repeat(input, recipe),
-        6 => splice(input, at, corpus, recipe),
+        5 => repeat(input, kit.bytes_max, recipe),
+        6 => splice(input, at, kit.corpus, recipe),
         7 => insert(input, at, recipe.take(8)),
         8 => insert(input, at, recipe.of(LIES)),
         9 => overwrite(input, at, recipe.of(LIES)),
         10 => number(input, at, recipe.of(NUMBERS)),
         11 => nest(input, recipe),
-        _ if dictionary.is_empty() => {}
-        12 => insert(input, at, recipe.of(dictionary)),
-        _ => overwrite(input, at, recipe.of(dictionary)),
+        _ if kit.dictionary.is_empty() => {}
+        12 => insert(input, at, recipe.of(kit.dictionary)),
+        _ => overwrite(input, at, recipe.of(kit.dictionary)),
     }
 }
 
@@ -136,11 +142,12 @@ fn overwrite(input: &mut Vec<u8>, at: usize, what: &[u8]) {
 }
 
 /// A part again and again: now and then as often as the longest input allows.
-fn repeat(input: &mut Vec<u8>, recipe: &mut Recipe<'_>) {
+fn repeat(input: &mut Vec<u8>, bytes_max: usize, recipe: &mut Recipe<'_>) {
     let part = recipe.part(input.len());
     let piece = input[part.clone()].to_vec();
-    let room = INPUT_BYTES_MAX.saturating_sub(input.len()) / piece.len().max(1);
-    let times = recipe.of(&[1, 1, 2, 4, 16, 2_001, room]).min(room);
+    let room = bytes_max.saturating_sub(input.len()) / piece.len().max(1);
+    // Seldom so often that it takes long.
+    let times = recipe.of(&[1, 1, 1, 1, 2, 2, 2, 3, 4, 4, 8, 16, 16, 30, 2_001, room]).min(room);
     insert(input, part.end, &piece.repeat(times));
 }
 
@@ -162,7 +169,7 @@ fn number(input: &mut Vec<u8>, at: usize, what: &str) {
 fn nest(input: &mut Vec<u8>, recipe: &mut Recipe<'_>) {
     let part = recipe.part(input.len());
     let (open, close) = recipe.of(NESTS);
-    let levels = recipe.of(&[1, 2, 30, 31, 32, 33, 130, 8_000]);
+    let levels = recipe.of(&[1, 1, 1, 2, 2, 3, 30, 30, 31, 31, 32, 32, 33, 47, 130, 8_000]);
     insert(input, part.end, &close.repeat(levels));
     insert(input, part.start, &open.repeat(levels));
 }
@@ -170,11 +177,12 @@ fn nest(input: &mut Vec<u8>, recipe: &mut Recipe<'_>) {
 #[test]
 fn no_recipe_is_too_short_and_the_same_one_makes_the_same() {
     let corpus = vec![b"{\"id\":7}".to_vec(), vec![]];
+    let kit = Kit { corpus: &corpus, dictionary: &[b"x"], bytes_max: 1_000 };
     for length in 0..200_usize {
         let recipe: Vec<u8> = (0..length).map(|at| (at * 37 + length * 11) as u8).collect();
-        let input = damaged(&corpus, &[b"x"], &recipe);
-        assert_eq!(input, damaged(&corpus, &[b"x"], &recipe));
-        assert!(input.len() <= INPUT_BYTES_MAX);
+        let input = damaged(&kit, &recipe);
+        assert_eq!(input, damaged(&kit, &recipe));
+        assert!(input.len() <= kit.bytes_max);
     }
     let mut input = b"{\"id\":7}".to_vec();
     number(&mut input, 2, "-1");

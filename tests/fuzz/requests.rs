@@ -12,7 +12,7 @@ use parlour_protocol::codec::Codec;
 use serde_json::{Map, Value};
 
 use crate::commands::assert_within_limits;
-use crate::run::{Target, behaviour};
+use crate::run::{HEAD, MESSAGE, Target, behaviour};
 use crate::vectors;
 
 const QUERY_WORDS: &[&[u8]] = &[
@@ -83,7 +83,7 @@ fn queries() {
         "",
     ];
     let examples = examples.map(|query| query.as_bytes().to_vec()).to_vec();
-    Target { name: "queries", examples, dictionary: QUERY_WORDS }.run(check_query);
+    Target { name: "queries", examples, dictionary: QUERY_WORDS, bytes_max: HEAD }.run(check_query);
 }
 
 fn check_query(bytes: &[u8]) -> u64 {
@@ -103,7 +103,13 @@ fn check_query(bytes: &[u8]) -> u64 {
 #[test]
 fn bodies() {
     let examples = [vectors::wire("command-", Codec::Json), vectors::wire("invalid-json", Codec::Json)].concat();
-    Target { name: "bodies", examples, dictionary: &[b"{\"a\":", b"[[", b"\"", b"\\u0000", b"1e999"] }.run(check_body);
+    Target {
+        name: "bodies",
+        examples,
+        dictionary: &[b"{\"a\":", b"[[", b"\"", b"\\u0000", b"1e999"],
+        bytes_max: MESSAGE,
+    }
+    .run(check_body);
 }
 
 fn check_body(bytes: &[u8]) -> u64 {
@@ -134,7 +140,7 @@ fn paths() {
         "/".to_owned(),
     ];
     let examples = examples.map(String::into_bytes).to_vec();
-    Target { name: "paths", examples, dictionary: PATH_WORDS }.run(check_path);
+    Target { name: "paths", examples, dictionary: PATH_WORDS, bytes_max: HEAD }.run(check_path);
 }
 
 fn check_path(bytes: &[u8]) -> u64 {
@@ -160,7 +166,7 @@ fn forwarded() {
         "::ffff:203.0.113.9",
     ];
     let examples = examples.map(|value| value.as_bytes().to_vec()).to_vec();
-    Target { name: "forwarded", examples, dictionary: HOPS }.run(check_forwarded);
+    Target { name: "forwarded", examples, dictionary: HOPS, bytes_max: HEAD }.run(check_forwarded);
 }
 
 fn check_forwarded(bytes: &[u8]) -> u64 {

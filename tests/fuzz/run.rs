@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::mutate::damaged;
+use crate::mutate::{Kit, damaged};
 
 /// Less than a worker's stack: what recurses with its input aborts here.
 const STACK_BYTES: usize = 256 * 1024;
@@ -23,6 +23,11 @@ const STACK_BYTES: usize = 256 * 1024;
 const KEPT_MAX: usize = 4_096;
 const KEPT_BYTES_MAX: usize = 8 * 1024;
 const RECIPE_BYTES_MAX: usize = 192;
+
+/// Longer than any message may be, so that limits are met; bounded, so that a run is spent on more than copying.
+pub const MESSAGE: usize = 80 * 1024;
+/// For what comes in the head of a request, which no listener takes longer.
+pub const HEAD: usize = 4 * 1024;
 
 /// A target: what is fed, and with what.
 pub struct Target {
@@ -32,6 +37,8 @@ pub struct Target {
     pub examples: Vec<Vec<u8>>,
     /// Words of the format.
     pub dictionary: &'static [&'static [u8]],
+    /// The longest input: [`MESSAGE`] or [`HEAD`].
+    pub bytes_max: usize,
 }
 
 /// What an execution did, in one number: equal for what is not worth telling apart.
@@ -71,7 +78,10 @@ fn campaign(target: &Target, check: impl Fn(&[u8]) -> u64) {
     }
     let executions = Cell::new(examples.len());
     let execute = |recipe: &[u8]| {
-        let input = damaged(&corpus.borrow(), target.dictionary, recipe);
+        let damage = |corpus: &[Vec<u8>]| {
+            damaged(&Kit { corpus, dictionary: target.dictionary, bytes_max: target.bytes_max }, recipe)
+        };
+        let input = damage(&corpus.borrow());
         log.write(&input);
         executions.set(executions.get() + 1);
         let is_new = seen.borrow_mut().insert(check(&input));

@@ -13,7 +13,7 @@ use parlour_protocol::codec::Codec;
 use parlour_protocol::limits::{HELLO_BYTES_MAX, MESSAGE_BYTES_MAX};
 
 use crate::oracle::{Account, Ending, Event, Listener};
-use crate::run::{Target, behaviour};
+use crate::run::{MESSAGE, Target, behaviour};
 use crate::vectors;
 
 const DICTIONARY: &[&[u8]] = &[
@@ -52,7 +52,7 @@ const MODE_BYTES: usize = 2;
 
 #[test]
 fn frames() {
-    Target { name: "frames", examples: examples(), dictionary: DICTIONARY }.run(check);
+    Target { name: "frames", examples: examples(), dictionary: DICTIONARY, bytes_max: MESSAGE }.run(check);
 }
 
 fn examples() -> Vec<Vec<u8>> {
