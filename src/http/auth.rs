@@ -1,4 +1,4 @@
-//! `/api/v1/auth/…`: log-in, refresh, log-out. A browser keeps its refresh token in a cookie that scripts cannot read and
+//! `/api/v1/auth/…`: log-in, refresh, log-out, tickets for sockets. A browser keeps its refresh token in a cookie that scripts cannot read and
 //! that travels to these routes only; programs keep it themselves.
 //!
 //! The cookie alone changes nothing but itself, and not on the word of another site.
@@ -10,14 +10,14 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::auth::login::Tokens;
 use crate::commands::failure::Failure;
 use crate::http::Api;
 use crate::http::client::ClientAddress;
 use crate::http::envelope::{Problem, Success};
-use crate::http::extract::{JsonBody, OptionalBody};
+use crate::http::extract::{Admitted, JsonBody, OptionalBody};
 
 const COOKIE: &str = "parlour_refresh";
 const COOKIE_PATH: &str = "/api/v1/auth";
@@ -93,6 +93,17 @@ pub(super) async fn logout(
         set_cookie(&api, &mut response, "", 0);
     }
     Ok(response)
+}
+
+/// A ticket for a socket of the page that asks.
+pub(super) async fn ticket(
+    State(api): State<Arc<Api>>,
+    headers: HeaderMap,
+    Admitted(admitted): Admitted,
+) -> Result<Success<Value>, Problem> {
+    let origin = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok()).map(str::to_ascii_lowercase);
+    let ticket = api.auth.issue_ticket(&admitted, origin).await.map_err(Failure::from)?;
+    Ok(Success::ok(json!({ "ticket": ticket.secret.expose(), "expires_in": ticket.expires_in.as_secs() })))
 }
 
 /// The refresh token of a request: the body's, else the cookie's.

@@ -1,16 +1,16 @@
-//! `/api/v1/conversations/{id}/entries`: the transcript in pages, and messages and notes for those without a socket.
+//! `/api/v1/conversations/{id}/entries`: the transcript in pages, and messages, notes, edits and redactions for those without a socket.
 
 use std::sync::Arc;
 
 use axum::extract::State;
 use parlour_protocol::entry::NumberedEntry;
 use parlour_protocol::error::ErrorBody;
-use parlour_protocol::id::ConversationId;
+use parlour_protocol::id::{ConversationId, EntryId};
 use parlour_protocol::reply::Appended;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::commands::failure::Failure;
+use crate::commands::revise::Named;
 use crate::http::Api;
 use crate::http::envelope::{Problem, Success};
 use crate::http::extract::{Caller, Id, IdempotencyKey, JsonBody, Query};
@@ -26,11 +26,14 @@ pub struct List {
     limit: Option<u32>,
 }
 
+/// An entry to be, by kind.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Create {
-    kind: String,
-    text: String,
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub(super) enum Create {
+    Message { text: String },
+    Note { text: String },
+    Edit { entry_id: EntryId, seq: i64, text: String },
+    Redaction { entry_id: EntryId, seq: i64 },
 }
 
 pub(super) async fn list(
@@ -59,12 +62,18 @@ pub(super) async fn create(
     JsonBody(body): JsonBody<Create>,
 ) -> Result<Success<Appended>, Problem> {
     let commands = Arc::clone(&api.commands);
-    let Create { kind, text } = body;
     let work = async move {
-        match kind.as_str() {
-            "message" => commands.send(&principal, conversation, key, text).await,
-            "note" => commands.note(&principal, conversation, key, text).await,
-            _ => Err(Failure::Refused(ErrorBody::invalid("kind", "message or note"))),
+        match body {
+            Create::Message { text } => commands.send(&principal, conversation, key, text).await,
+            Create::Note { text } => commands.note(&principal, conversation, key, text).await,
+            Create::Edit { entry_id, seq, text } => {
+                let target = Named { entry: entry_id, seq };
+                commands.begin_edit(&principal, conversation, key, target, text).await?.await
+            }
+            Create::Redaction { entry_id, seq } => {
+                let target = Named { entry: entry_id, seq };
+                commands.begin_redact(&principal, conversation, key, target).await?.await
+            }
         }
     };
     let appended = api.complete(work).await?;
