@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use parlour::bus::Channel;
 use parlour::bus::envelope::{decode, encode};
-use parlour::bus::message::{Announced, Beacon, Held, Mark, Message, Moved, Presence, Sign};
+use parlour::bus::message::{Announced, Beacon, Held, HeldPerson, Mark, Message, Moved, Presence, Sign};
 use parlour::domain::node::NodeId;
 use parlour::domain::principal::HolderKey;
 use parlour::domain::room::{Committed, Head, RoomKey};
 use parlour_protocol::entry::{Entry, Who, WhoKind};
 use parlour_protocol::id::{ConversationId, OrganizationId};
+use parlour_protocol::reply::CardSeen;
 use parlour_protocol::share::Share;
 use serde_json::Value;
 use uuid::Uuid;
@@ -86,6 +87,7 @@ fn kinds(message: &Message) -> Vec<&'static str> {
         Message::Sign(Sign::Typing { .. }) => vec!["typing"],
         Message::Sign(Sign::Receipt { .. }) => vec!["receipt"],
         Message::Sign(Sign::Share { .. }) => vec!["share"],
+        Message::Sign(Sign::Seen { .. }) => vec!["seen"],
         _ => vec![],
     }
 }
@@ -105,7 +107,8 @@ fn examples() -> Vec<Vec<u8>> {
         Moved { room, head: None, presence: Some(Announced { number: 7, holds: true }) },
     ];
     let key = HolderKey { kind: WhoKind::Service, organization: room.organization, id: Uuid::from_u128(3) };
-    let held = Held { conversation: room.conversation, number: 2, people: vec![who()] };
+    let held =
+        Held { conversation: room.conversation, number: 2, people: vec![HeldPerson { who: who(), viewing: true }] };
     let presence = Presence { complete: Some((room.conversation, room.conversation)), rooms: vec![held] };
     let mark = Mark { received: 4, read: 3 };
     let mut said = vec![
@@ -121,6 +124,7 @@ fn examples() -> Vec<Vec<u8>> {
     said.extend(
         shares().into_iter().map(|share| (conversation, Message::Sign(Sign::Share { share: Box::new(share) }))),
     );
+    said.extend(seen().into_iter().map(|seen| (conversation, Message::Sign(Sign::Seen { seen: Box::new(seen) }))));
     examples.extend(said.iter().map(|(channel, message)| encode(PEER, *channel, message)));
     examples.push(encode(OURSELVES, Channel::Nodes, &Message::Beacon(Beacon::default())));
     examples.push(encode(OURSELVES, conversation, &said[6].1));
@@ -134,6 +138,10 @@ fn valid(prefix: &str) -> Vec<Value> {
 
 fn entries() -> Vec<Entry> {
     valid("push-entry").into_iter().map(|push| serde_json::from_value(push["entry"].clone()).unwrap()).collect()
+}
+
+fn seen() -> Vec<CardSeen> {
+    valid("push-seen").into_iter().map(|push| serde_json::from_value(push["seen"].clone()).unwrap()).collect()
 }
 
 fn shares() -> Vec<Share> {

@@ -23,6 +23,7 @@ const PREFIXES: &[&[u8]] = &[
     b"parlour_sk_",
     b"parlour_rt_",
     b"parlour_dk_",
+    b"parlour_tk_",
     b"=",
     b"==",
     b"-",
@@ -40,7 +41,7 @@ const TOKEN_PARTS: &[&[u8]] =
 #[test]
 fn secrets() {
     let random = |at: usize| std::array::from_fn(|byte| (at * 61 + byte * 7) as u8);
-    let made: Vec<Secret> = (0..16).map(|at| Secret::from_random(SecretKind::ALL[at % 4], random(at))).collect();
+    let made: Vec<Secret> = (0..20).map(|at| Secret::from_random(SecretKind::ALL[at % 5], random(at))).collect();
     let examples = made.iter().map(|secret| secret.expose().as_bytes().to_vec()).collect();
     let pepper = Pepper::new(1, vec![7; 32]).unwrap();
     let peppers = Peppers::new(pepper.clone(), vec![pepper]);

@@ -12,6 +12,7 @@ mod configuration;
 mod credentials;
 mod mutate;
 mod oracle;
+mod redis_answers;
 mod requests;
 mod run;
 mod sockets;
