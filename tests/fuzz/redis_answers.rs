@@ -1,5 +1,8 @@
 //! What a Redis, or whoever answers in its place, may send: bytes that are no RESP, nests, maps of a cluster that cannot be. They
 //! are refused or understood, and where every slot has a server every channel has one.
+//!
+//! The parser is the redis crate's. It follows a hundred levels and no more, which takes more than 256 KiB of stack where it is
+//! not optimized; so this target has a worker's stack.
 
 use parlour::bus::redis::slots::Slots;
 use redis::parse_redis_value;
@@ -51,7 +54,7 @@ fn redis_answers() {
         "%1\r\n+proto\r\n:3\r\n".to_owned(),
     ];
     let examples = examples.map(String::into_bytes).to_vec();
-    Target { name: "redis_answers", examples, dictionary: WORDS, bytes_max: MESSAGE }.run(check);
+    Target { name: "redis_answers", examples, dictionary: WORDS, bytes_max: MESSAGE }.run_as_a_worker(check);
 }
 
 fn check(bytes: &[u8]) -> u64 {

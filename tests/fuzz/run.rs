@@ -19,6 +19,8 @@ use crate::mutate::{Kit, damaged};
 
 /// Less than a worker's stack: what recurses with its input aborts here.
 const STACK_BYTES: usize = 256 * 1024;
+/// A worker's stack (tokio's), for what is known to recurse, but only so far.
+const WORKER_STACK_BYTES: usize = 2 * 1024 * 1024;
 /// Inputs a run may keep, and the longest that is worth keeping.
 const KEPT_MAX: usize = 4_096;
 const KEPT_BYTES_MAX: usize = 8 * 1024;
@@ -51,8 +53,17 @@ pub fn behaviour(what: impl Hash) -> u64 {
 impl Target {
     /// Runs the target. `check` panics when something that must hold does not.
     pub fn run(self, check: impl Fn(&[u8]) -> u64 + Send + 'static) {
-        let small = thread::Builder::new().name(self.name.to_owned()).stack_size(STACK_BYTES);
-        let run = small.spawn(move || campaign(&self, check)).unwrap();
+        self.run_on(STACK_BYTES, check);
+    }
+
+    /// The same with as much stack as the server has.
+    pub fn run_as_a_worker(self, check: impl Fn(&[u8]) -> u64 + Send + 'static) {
+        self.run_on(WORKER_STACK_BYTES, check);
+    }
+
+    fn run_on(self, stack_bytes: usize, check: impl Fn(&[u8]) -> u64 + Send + 'static) {
+        let thread = thread::Builder::new().name(self.name.to_owned()).stack_size(stack_bytes);
+        let run = thread.spawn(move || campaign(&self, check)).unwrap();
         if let Err(panic) = run.join() {
             resume_unwind(panic);
         }

@@ -12,14 +12,13 @@ mod limits;
 mod script;
 mod utf8;
 
-use parlour_protocol::codec::Codec;
-
 use crate::live::rfc6455::script::{Case, run};
 use crate::live::stage::Node;
 
 /// Runs the cases of a section, each on a socket of its own, and prints how many passed.
 #[expect(clippy::print_stdout, reason = "people want to know how many, too")]
 async fn check(section: &str, cases: Vec<Case>) {
+    assert!(!cases.is_empty(), "section {section} has no case");
     let node = Node::unlimited().await;
     let mut failed = Vec::new();
     for case in &cases {
@@ -29,7 +28,6 @@ async fn check(section: &str, cases: Vec<Case>) {
     }
     println!("RFC 6455, section {section}: passed {} of {}", cases.len() - failed.len(), cases.len());
     assert!(failed.is_empty(), "section {section}:\n{}", failed.join("\n"));
-    assert!(cases.iter().any(|case| case.codec == Codec::Json), "section {section} has no case");
 }
 
 #[tokio::test]
