@@ -23,9 +23,10 @@ pub(super) struct Create {
     channel: Option<String>,
 }
 
+/// Which part of the list.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct List {
+pub struct List {
     page: Option<u32>,
     limit: Option<u32>,
     sort: Option<String>,

@@ -16,9 +16,10 @@ use crate::http::envelope::{Problem, Success};
 use crate::http::extract::{Caller, Id, IdempotencyKey, JsonBody, Query};
 use crate::store::log::Range;
 
+/// Which part of the transcript.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct List {
+pub struct List {
     before: Option<i64>,
     after: Option<i64>,
     around: Option<i64>,
