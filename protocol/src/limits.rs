@@ -51,6 +51,7 @@ pub const INTEGER_MAX: u64 = (1 << 53) - 1;
 
 /// The limits announced in the reply to `hello`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Limits {
     /// See [`MESSAGE_BYTES_MAX`].
     pub message_bytes: usize,

@@ -11,6 +11,7 @@ use crate::share::{Permission, Right};
 
 /// A reply frame: `{"id":7,"ok":{…}}` or `{"id":7,"error":{…}}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Reply"))]
 pub struct Reply<T> {
     /// The command's number; none when the command had none that could be read.
     pub id: Option<u64>,
@@ -21,6 +22,7 @@ pub struct Reply<T> {
 
 /// Success or error.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome<T> {
     /// Done.
@@ -31,10 +33,12 @@ pub enum Outcome<T> {
 
 /// A reply without facts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Empty {}
 
 /// Reply to `hello`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "HelloReply"))]
 pub struct Hello {
     /// This socket.
     pub session: SessionId,
@@ -50,6 +54,7 @@ pub struct Hello {
 
 /// The caller, as told to itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PrincipalInfo {
     /// What kind of principal.
     pub kind: WhoKind,
@@ -72,6 +77,7 @@ pub struct PrincipalInfo {
 
 /// An organization by name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OrganizationRef {
     /// Identity.
     pub id: OrganizationId,
@@ -81,6 +87,7 @@ pub struct OrganizationRef {
 
 /// Reply to `refresh`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Refreshed {
     /// Life of the renewed authentication.
     pub expires_in_ms: Option<u64>,
@@ -91,6 +98,7 @@ pub struct Refreshed {
 
 /// Reply to `attach`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum Attached {
     /// `since` cannot be continued; nothing is attached.
@@ -106,6 +114,7 @@ pub enum Attached {
 
 /// Where a log stands, for a reader that cannot resume.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Reset {
     /// The current epoch.
     pub epoch: i64,
@@ -117,6 +126,7 @@ pub struct Reset {
 
 /// The entries of an attach.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AttachedPage {
     /// Whether the entries continue the client's `since`.
     pub resumed: bool,
@@ -142,6 +152,7 @@ pub struct AttachedPage {
 
 /// A conversation by name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ConversationRef {
     /// Identity.
     pub id: ConversationId,
@@ -157,6 +168,7 @@ pub struct ConversationRef {
 
 /// Somebody who is present.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Member {
     /// Who.
     pub who: Who,
@@ -166,6 +178,7 @@ pub struct Member {
 
 /// Whether somebody is present.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PresenceState {
     /// At least one session.
@@ -178,6 +191,7 @@ pub enum PresenceState {
 
 /// How far somebody has read, in the numbering of whoever hears it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Receipt {
     /// Who.
     pub who: Who,
@@ -189,6 +203,7 @@ pub struct Receipt {
 
 /// Reply to `presence`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Members {
     /// Who is present.
     pub members: Vec<Member>,
@@ -196,6 +211,7 @@ pub struct Members {
 
 /// Reply to `send` and `note`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Appended {
     /// The entry.
     pub entry_id: EntryId,
@@ -207,6 +223,7 @@ pub struct Appended {
 
 /// Reply to `select`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Selected {
     /// The selection entry.
     pub entry_id: EntryId,
@@ -220,6 +237,7 @@ pub struct Selected {
 
 /// Reply to `read`: the watermarks as they now stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Watermarks {
     /// Reached a device.
     pub received: i64,
@@ -229,6 +247,7 @@ pub struct Watermarks {
 
 /// Reply to `history`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Page {
     /// In order, without hole.
     pub entries: Vec<NumberedEntry>,
