@@ -45,12 +45,12 @@ pub fn socket() -> Value {
 
 /// Gives every variant of a tagged definition a name of its own (`send` of `Command`: `SendCommand`), whole, and answers with
 /// them by word. What is a command stays closed to unknown fields.
-fn part(definitions: &mut Map<String, Value>, name: &str) -> Map<String, Value> {
+fn part(definitions: &mut Map<String, Value>, name: &str) -> Vec<(String, Value)> {
     let mut whole = definitions.remove(name).unwrap_or_default();
     let shared = whole["properties"].as_object().cloned().unwrap_or_default();
     let required = whole["required"].as_array().cloned().unwrap_or_default();
     let variants = whole["oneOf"].as_array_mut().map(std::mem::take).unwrap_or_default();
-    let mut by_word = Map::new();
+    let mut by_word = Vec::new();
     for mut variant in variants {
         let word = variant["properties"]["type"]["const"].as_str().unwrap_or_default().to_owned();
         for (field, schema) in &shared {
@@ -63,17 +63,18 @@ fn part(definitions: &mut Map<String, Value>, name: &str) -> Map<String, Value> 
             variant["additionalProperties"] = Value::Bool(false);
         }
         let title = format!("{}{name}", pascal(&word));
-        by_word.insert(word, json!({ "$ref": format!("#/$defs/{title}") }));
+        by_word.push((word, json!({ "$ref": format!("#/$defs/{title}") })));
         definitions.insert(title, variant);
     }
-    let choice: Vec<&Value> = by_word.values().collect();
+    let choice: Vec<&Value> = by_word.iter().map(|(_, schema)| schema).collect();
     definitions.insert(name.to_owned(), json!({ "description": whole["description"], "oneOf": choice }));
     by_word
 }
 
-fn table(by_word: Map<String, Value>, what: &str) -> Value {
-    let words: Vec<&String> = by_word.keys().collect();
-    json!({ "description": what, "type": "object", "required": words, "properties": by_word })
+fn table(by_word: Vec<(String, Value)>, what: &str) -> Value {
+    let words: Vec<String> = by_word.iter().map(|(word, _)| word.clone()).collect();
+    let properties: Map<String, Value> = by_word.into_iter().collect();
+    json!({ "description": what, "type": "object", "required": words, "properties": properties })
 }
 
 fn pascal(word: &str) -> String {

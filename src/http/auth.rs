@@ -8,6 +8,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -23,24 +24,28 @@ const COOKIE: &str = "parlour_refresh";
 const COOKIE_PATH: &str = "/api/v1/auth";
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-#[derive(Deserialize)]
+/// A person and their password.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Login {
     email: String,
     password: String,
+    /// Who keeps the refresh token; `body` when absent.
     #[serde(default)]
     refresh: Option<Keeper>,
 }
 
-#[derive(Default, Deserialize)]
+/// A refresh token; without one the cookie counts.
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Refresh {
+    /// Works once.
     #[serde(default)]
     refresh_token: Option<String>,
 }
 
 /// Who keeps the refresh token.
-#[derive(Clone, Copy, Default, Deserialize)]
+#[derive(Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Keeper {
     /// The caller.
@@ -50,10 +55,15 @@ enum Keeper {
     Cookie,
 }
 
-#[derive(Serialize)]
-struct Reply {
+/// What a log-in gives.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Tokens")]
+pub(super) struct Reply {
+    /// For `Authorization: Bearer` and for `hello`.
     access_token: String,
+    /// `null` when the cookie holds it.
     refresh_token: Option<String>,
+    /// Life of the access token, in seconds.
     expires_in: u64,
 }
 

@@ -62,6 +62,11 @@ impl Book {
         self.writer.subschema_for::<T>().to_value()
     }
 
+    /// A type as the server reads it, in place instead of by reference: for queries, whose fields stand alone.
+    pub fn inline<T: JsonSchema>(&mut self) -> Value {
+        T::json_schema(&mut self.reader).to_value()
+    }
+
     /// The generator of what is written.
     pub(crate) fn writer(&mut self) -> &mut SchemaGenerator {
         &mut self.writer
