@@ -18,6 +18,10 @@ use crate::http::{Api, assets};
 const PAGE: &str = include_str!("../../web/docs/docs.html");
 /// The script of the page.
 pub(super) const SCRIPT: &str = include_str!("../../web/docs/docs.js");
+/// What the script is made of.
+pub(super) const PARTS: &str = include_str!("../../web/docs/parts.js");
+/// Its icon.
+pub(super) const ICON: &str = include_str!("../../web/console/src/mark.svg");
 /// Its styles.
 pub(super) const STYLES: &str = include_str!("../../web/docs/docs.css");
 /// The colours and sizes it shares with the other pages.

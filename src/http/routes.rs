@@ -40,6 +40,8 @@ fn table() -> Router<Arc<Api>> {
         .route("/s/{token}", get(visits::page))
         .route("/docs", get(documents::page))
         .route("/docs/docs.js", get(documents::serve("text/javascript", documents::SCRIPT)))
+        .route("/docs/parts.js", get(documents::serve("text/javascript", documents::PARTS)))
+        .route("/docs/icon.svg", get(documents::serve("image/svg+xml", documents::ICON)))
         .route("/docs/docs.css", get(documents::serve("text/css", documents::STYLES)))
         .route("/docs/tokens.css", get(documents::serve("text/css", documents::TOKENS)))
         .route("/openapi.json", get(documents::serve("application/json", contract::OPENAPI)))

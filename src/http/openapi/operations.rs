@@ -56,6 +56,8 @@ fn pages(document: &mut Document) {
     document.route(("get", "/docs"), PUBLIC, Open, "This description, to read").shows(200, HTML, "The page.").done();
     for (path, media_type, what) in [
         ("/docs/docs.js", "text/javascript", "The script of that page"),
+        ("/docs/parts.js", "text/javascript", "What that script is made of"),
+        ("/docs/icon.svg", "image/svg+xml", "The icon of that page"),
         ("/docs/docs.css", "text/css", "The styles of that page"),
         ("/docs/tokens.css", "text/css", "The colours and sizes of every page"),
         ("/openapi.json", "application/json", "This description, to parse (OpenAPI 3.1)"),
