@@ -91,8 +91,11 @@ function operation(openapi, path, method, it) {
   );
 }
 
+/** The interface itself comes before pages and files. */
 function routes(openapi) {
-  return Object.entries(openapi.paths).flatMap(([path, methods]) =>
+  const paths = Object.entries(openapi.paths);
+  const isApi = ([path]) => path.startsWith("/api/");
+  return [...paths.filter(isApi), ...paths.filter((one) => !isApi(one))].flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, it]) => ({ path, method, ...operation(openapi, path, method, it) })),
   );
 }
@@ -234,14 +237,19 @@ function wearTheme(chosen) {
 /** Marks where the reader is in the list of contents. */
 function follow(sections) {
   const links = new Map(sections.flatMap((it) => it.items.map((one) => [one.node, one.link])));
+  const near = new Set();
+  let current;
   const seen = new IntersectionObserver(
     (changes) => {
-      for (const { target, isIntersecting } of changes) {
-        if (isIntersecting) links.get(target).setAttribute("aria-current", "true");
-        else links.get(target).removeAttribute("aria-current");
-      }
+      for (const { target, isIntersecting } of changes) isIntersecting ? near.add(target) : near.delete(target);
+      const next = [...links.keys()].findLast((node) => near.has(node));
+      if (next === current) return;
+      links.get(current)?.removeAttribute("aria-current");
+      links.get(next)?.setAttribute("aria-current", "true");
+      links.get(next)?.scrollIntoView({ block: "nearest" });
+      current = next;
     },
-    { rootMargin: "-80px 0px -70% 0px" },
+    { rootMargin: "-80px 0px -80% 0px" },
   );
   for (const node of links.keys()) seen.observe(node);
 }
@@ -255,9 +263,9 @@ async function show() {
     section(
       "http",
       "HTTP",
-      "Bodies are JSON in an envelope: `success` with `data` and perhaps `meta`, or an error with its code.",
+      "Bodies are JSON in an envelope: `success` with `data` and perhaps `meta`, or an error with its code. Shown here is what `data` holds.",
       routes(openapi),
-      (it) => it.path,
+      (it) => it.path.replace(/^\/api\/v1/, ""),
     ),
     section(
       "commands",

@@ -7,7 +7,9 @@ export function el(name, attributes = {}, ...children) {
   const made = document.createElement(tag);
   if (classes.length > 0) made.className = classes.join(" ");
   for (const [key, value] of Object.entries(attributes)) if (value !== undefined) made.setAttribute(key, value);
-  made.append(...children.flat().filter((child) => child !== undefined && child !== null && child !== ""));
+  made.append(
+    ...children.flat(Number.POSITIVE_INFINITY).filter((child) => child !== undefined && child !== null && child !== ""),
+  );
   return made;
 }
 
