@@ -36,11 +36,12 @@ Printed from the code (src/domain/policy.rs) by tests/policy_golden.rs; never ed
   frozen   refused because the organization is suspended (read-only)
   -        does not arise: listing and creating concern one's own organization, not a conversation
 
-  read     attach, read the history, mark as read        shares   create, list, change and revoke share links
-  send     send a message to everyone                    typing   show that one is typing
-  note     write a note that only staff can see          create   open a new conversation
+  read     attach, read the history, mark as read        select   choose on a card
+  send     send a message to everyone                    seen     tell what of a card one has looked at
+  note     write a note that only staff can see          shares   create, list, change and revoke share links
+  edit     change or blank what one wrote oneself        typing   show that one is typing
+  redact   blank what others wrote                       create   open a new conversation
   offer    put up a card with options                    list     list conversations (only those one may read)
-  select   choose on a card
 
 A member of staff and a conversation of the own organization:
   own        made by this person; a colleague is responsible for it
@@ -100,7 +101,7 @@ const LINKS: [(&str, &[Permission]); 5] = [
     ("view respond select_options", &[Permission::View, Permission::Respond, Permission::SelectOptions]),
 ];
 
-const KEYS: [&[&str]; 13] = [
+const KEYS: [&[&str]; 14] = [
     &[],
     &["conversations:read"],
     &["conversations:write"],
@@ -110,6 +111,7 @@ const KEYS: [&[&str]; 13] = [
     &["conversations:read", "bookings:read"],
     &["conversations:read", "bookings:write"],
     &["conversations:read", "shares:create"],
+    &["conversations:read", "conversations:redact"],
     &["conversations:*"],
     &["conversations:read:assigned"],
     &["shares:create"],
@@ -121,8 +123,11 @@ fn decide(principal: &Arc<Principal>, facts: &Facts, action: Action) -> Option<R
         Action::Read => policy::authorize::<policy::Read>(principal, facts).map(drop),
         Action::Send => policy::authorize::<policy::Send>(principal, facts).map(drop),
         Action::Note => policy::authorize::<policy::Note>(principal, facts).map(drop),
+        Action::Edit => policy::authorize::<policy::Edit>(principal, facts).map(drop),
+        Action::Redact => policy::authorize::<policy::Redact>(principal, facts).map(drop),
         Action::Offer => policy::authorize::<policy::Offer>(principal, facts).map(drop),
         Action::Select => policy::authorize::<policy::Select>(principal, facts).map(drop),
+        Action::See => policy::authorize::<policy::See>(principal, facts).map(drop),
         Action::ManageShares => policy::authorize::<policy::ManageShares>(principal, facts).map(drop),
         Action::ShowTyping => policy::authorize::<policy::ShowTyping>(principal, facts).map(drop),
         Action::CreateConversation | Action::ListConversations => {
@@ -140,8 +145,11 @@ fn heading(action: Action) -> &'static str {
         Action::Read => "read",
         Action::Send => "send",
         Action::Note => "note",
+        Action::Edit => "edit",
+        Action::Redact => "redact",
         Action::Offer => "offer",
         Action::Select => "select",
+        Action::See => "seen",
         Action::ManageShares => "shares",
         Action::ShowTyping => "typing",
         Action::CreateConversation => "create",
@@ -166,7 +174,7 @@ impl Table {
         let headings: String = Action::ALL.iter().map(|action| format!("{:<8}", heading(*action))).collect();
         writeln!(self.0, "\n\n{title}\n").unwrap();
         self.line(who, what, &headings);
-        self.0.push_str(&"-".repeat(130));
+        self.0.push_str(&"-".repeat(154));
         self.0.push('\n');
     }
 
@@ -252,7 +260,7 @@ fn a_guest_never_writes_notes_offers_cards_or_touches_shares() {
     for (name, permissions) in LINKS {
         let guest = principal(guest(permissions), true);
         for (_, facts) in relations() {
-            for action in [Action::Note, Action::Offer, Action::ManageShares] {
+            for action in [Action::Note, Action::Redact, Action::Offer, Action::ManageShares] {
                 assert!(decide(&guest, &facts, action).unwrap().is_err(), "{name}: {action:?}");
             }
         }
@@ -268,7 +276,7 @@ fn a_guest_sees_the_conversation_of_the_link_and_no_other() {
         let guest = principal(guest(permissions), true);
         let other = Facts { conversation: ELSEWHERE, ..facts(OURS) };
         assert_eq!(policy::sees(&guest, &facts(OURS)), permissions.contains(&Permission::View), "{name}");
-        for action in Action::ALL.iter().take(7) {
+        for action in Action::ALL.iter().take(10) {
             assert_eq!(decide(&guest, &other, *action), Some(Err(Denied::NotFound)), "{name}: {action:?}");
         }
     }
@@ -313,7 +321,7 @@ fn whoever_may_not_read_may_do_nothing_else_in_a_conversation() {
     for actor in everybody() {
         let principal = principal(actor.clone(), true);
         for (relation, facts) in relations().into_iter().filter(|(_, facts)| !policy::sees(&principal, facts)) {
-            for action in Action::ALL.iter().take(7) {
+            for action in Action::ALL.iter().take(10) {
                 assert_eq!(
                     decide(&principal, &facts, *action),
                     Some(Err(Denied::NotFound)),
@@ -325,11 +333,13 @@ fn whoever_may_not_read_may_do_nothing_else_in_a_conversation() {
 }
 
 #[test]
-fn only_guests_choose() {
+fn only_guests_choose_and_tell_what_they_see() {
     for actor in everybody().into_iter().filter(|actor| !matches!(actor, Actor::Guest { .. })) {
         let principal = principal(actor.clone(), true);
         for (_, facts) in relations() {
-            assert!(decide(&principal, &facts, Action::Select).unwrap().is_err(), "{actor:?}");
+            for action in [Action::Select, Action::See] {
+                assert!(decide(&principal, &facts, action).unwrap().is_err(), "{actor:?}: {action:?}");
+            }
         }
     }
 }

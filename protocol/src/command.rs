@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::{Map, Value};
 
 use crate::entry::Position;
-use crate::id::{CardId, ClientId, ConversationId};
+use crate::id::{CardId, ClientId, ConversationId, EntryId};
 use crate::reply;
 
 /// Ties a command to the reply it gets, so that a dispatcher cannot answer with another.
@@ -63,8 +63,12 @@ macro_rules! commands {
 commands! {
     /// Authenticates the socket; always first, once.
     Hello = "hello" -> reply::Hello {
-        /// Staff JWT, guest token or API key.
-        token: String,
+        /// Staff JWT, guest token or API key; none with a ticket.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        token: Option<String>,
+        /// A ticket of `POST /api/v1/auth/ticket`; works once, within 30 s. None with a token.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ticket: Option<String>,
     }
     /// Renews the authentication in band.
     Refresh = "refresh" -> reply::Refreshed {
@@ -100,6 +104,31 @@ commands! {
         #[cfg_attr(feature = "schema", schemars(length(min = 1, max = crate::limits::TEXT_CHARS_MAX)))]
         text: String,
     }
+    /// Replaces the text of a message or note of one's own.
+    Edit = "edit" -> reply::Appended {
+        /// Which conversation.
+        conversation: ConversationId,
+        /// Idempotency key.
+        client_id: ClientId,
+        /// The message or note.
+        entry_id: EntryId,
+        /// Its number in the own view.
+        seq: i64,
+        /// The new text, whole.
+        #[cfg_attr(feature = "schema", schemars(length(min = 1, max = crate::limits::TEXT_CHARS_MAX)))]
+        text: String,
+    }
+    /// Blanks a message or note, with every text it ever had, for good.
+    Redact = "redact" -> reply::Appended {
+        /// Which conversation.
+        conversation: ConversationId,
+        /// Idempotency key.
+        client_id: ClientId,
+        /// The message or note.
+        entry_id: EntryId,
+        /// Its number in the own view.
+        seq: i64,
+    }
     /// Writes an internal note.
     Note = "note" -> reply::Appended {
         /// Which conversation.
@@ -131,10 +160,24 @@ commands! {
         /// Whether the person is typing.
         active: bool,
     }
-    /// Asks who is present.
+    /// Tells what of a card was on the guest's screen, and for how long.
+    Seen = "seen" -> reply::Empty {
+        /// Which conversation.
+        conversation: ConversationId,
+        /// Which card.
+        card: CardId,
+        /// The version that was shown.
+        version: i32,
+        /// The options that were visible.
+        options: Vec<OptionSeen>,
+    }
+    /// Asks who is present, and says whether the conversation is on this session's screen.
     Presence = "presence" -> reply::Members {
         /// Which conversation.
         conversation: ConversationId,
+        /// Whether this session's person looks at it now; unchanged when absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        viewing: Option<bool>,
     }
     /// Moves the own watermarks forward.
     Read = "read" -> reply::Watermarks {
@@ -175,6 +218,18 @@ commands! {
 fn position<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Position>, D::Error> {
     let map = Option::<Map<String, Value>>::deserialize(deserializer)?;
     map.map(|map| serde_json::from_value(Value::Object(map)).map_err(de::Error::custom)).transpose()
+}
+
+/// How long an option of a card was visible to somebody.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct OptionSeen {
+    /// The option.
+    pub id: String,
+    /// All the time it was visible on this device, so far. Counts up; an older total changes nothing.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = crate::limits::VISIBLE_MS_MAX)))]
+    pub visible_ms: i64,
 }
 
 /// What can be subscribed to.

@@ -115,6 +115,10 @@ pub enum Content {
     Message(Text),
     /// An internal note; its audience is always staff.
     Note(Text),
+    /// Another text for an earlier message or note; its audience is the target's.
+    Edit(Edit),
+    /// An earlier message or note was blanked, with its edits; its audience is the target's.
+    Redaction(Redaction),
     /// A card as offered.
     Card(CardBody),
     /// A choice that was accepted.
@@ -129,17 +133,11 @@ impl Content {
         match self {
             Self::Message(_) => "message",
             Self::Note(_) => "note",
+            Self::Edit(_) => "edit",
+            Self::Redaction(_) => "redaction",
             Self::Card(_) => "card",
             Self::Selection(_) => "selection",
             Self::Share(_) => "share",
-        }
-    }
-
-    /// Who may see entries of this kind.
-    pub fn audience(&self) -> Audience {
-        match self {
-            Self::Message(_) | Self::Card(_) | Self::Selection(_) => Audience::Everyone,
-            Self::Note(_) | Self::Share(_) => Audience::Staff,
         }
     }
 }
@@ -148,8 +146,39 @@ impl Content {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Text {
-    /// Plain text, never markup.
+    /// Plain text, never markup; empty once redacted.
     pub text: String,
+    /// Whether it was blanked.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub redacted: bool,
+}
+
+impl Text {
+    /// A text as written.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self { text: text.into(), redacted: false }
+    }
+}
+
+/// The body of an `edit` entry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Edit {
+    /// The message or note.
+    pub entry_id: EntryId,
+    /// Its new text, whole; empty once redacted.
+    pub text: String,
+    /// Whether it was blanked, with its target.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub redacted: bool,
+}
+
+/// The body of a `redaction` entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Redaction {
+    /// The message or note that was blanked.
+    pub entry_id: EntryId,
 }
 
 /// The body of a `card` entry.

@@ -38,6 +38,12 @@ pub const FRAGMENTED_MS_MAX: u64 = 10_000;
 pub const COMMANDS_PER_SECOND: u32 = 10;
 /// Commands a socket may send in one burst.
 pub const COMMANDS_BURST: u32 = 30;
+/// Time in which the author may edit a message or note.
+pub const EDIT_WINDOW_MS: u64 = 15 * 60 * 1_000;
+/// Longest time an option may claim to have been visible.
+pub const VISIBLE_MS_MAX: i64 = 24 * 60 * 60 * 1_000;
+/// Life of a ticket, which works once.
+pub const TICKET_LIFE_MS: u64 = 30_000;
 /// Life of a typing sign without renewal.
 pub const TYPING_EXPIRES_MS: u64 = 6_000;
 /// Conversations a staff or service socket may be attached to.

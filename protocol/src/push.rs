@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::entry::{Audience, Entry, Who};
 use crate::id::{ConversationId, PersonId};
-use crate::reply::PresenceState;
+use crate::reply::{CardSeen, PresenceState};
 use crate::share::{Right, Share};
 use crate::time::Timestamp;
 
@@ -45,6 +45,16 @@ pub enum Push {
         who: Who,
         /// Came, left, or cannot be heard right now.
         state: PresenceState,
+        /// Whether the conversation is on their screen; staff view only.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        viewing: bool,
+    },
+    /// A guest has seen more of a card; staff view only.
+    Seen {
+        /// Where.
+        conversation: ConversationId,
+        /// All that this guest has seen of the version by now.
+        seen: Box<CardSeen>,
     },
     /// Somebody read further.
     Receipt {
@@ -144,7 +154,7 @@ pub struct Preview {
     pub audience: Audience,
     /// Who wrote it.
     pub author: Who,
-    /// At most 120 characters.
+    /// At most 120 characters, as last edited; empty when it was redacted.
     pub preview: String,
     /// When it was committed.
     pub at: Timestamp,

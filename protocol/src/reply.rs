@@ -3,11 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 use crate::card::CardState;
+use crate::command::OptionSeen;
 use crate::entry::{NumberedEntry, Position, Who, WhoKind};
 use crate::error::ErrorBody;
-use crate::id::{ConversationId, EntryId, OrganizationId, SessionId};
+use crate::id::{CardId, ConversationId, EntryId, OrganizationId, SessionId};
 use crate::limits::Limits;
 use crate::share::{Permission, Right};
+use crate::time::Timestamp;
 
 /// A reply frame: `{"id":7,"ok":{…}}` or `{"id":7,"error":{…}}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -148,6 +150,9 @@ pub struct AttachedPage {
     /// How far others have read; only when live.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receipts: Option<Vec<Receipt>>,
+    /// What guests have seen of the newest cards; only when live, staff view only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<Vec<CardSeen>>,
 }
 
 /// A conversation by name.
@@ -174,6 +179,9 @@ pub struct Member {
     pub who: Who,
     /// Whether present, as far as is known.
     pub state: PresenceState,
+    /// Whether the conversation is on their screen; staff view only.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub viewing: bool,
 }
 
 /// Whether somebody is present.
@@ -201,6 +209,24 @@ pub struct Receipt {
     pub read: i64,
 }
 
+/// What a guest has seen of a card version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct CardSeen {
+    /// Who looked.
+    pub who: Who,
+    /// At which card.
+    pub card: CardId,
+    /// At which version of it.
+    pub version: i32,
+    /// The options that were visible, and for how long.
+    pub options: Vec<OptionSeen>,
+    /// When it was first seen.
+    pub first_at: Timestamp,
+    /// When it was last seen.
+    pub last_at: Timestamp,
+}
+
 /// Reply to `presence`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -209,7 +235,7 @@ pub struct Members {
     pub members: Vec<Member>,
 }
 
-/// Reply to `send` and `note`.
+/// Reply to `send`, `edit`, `redact` and `note`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Appended {

@@ -40,6 +40,8 @@ pub enum Right {
     Send,
     /// Write internal notes.
     Note,
+    /// Redact what others wrote. What one wrote oneself needs no right of its own.
+    Redact,
     /// Offer cards.
     Card,
     /// Choose on cards.

@@ -147,7 +147,7 @@ fn lenient_forms_are_read_as_what_they_mean() {
         )),
         attach(since)
     );
-    let hello = Numbered { id: 8, command: Command::Hello(Hello { token: "a".to_owned() }) };
+    let hello = Numbered { id: 8, command: Command::Hello(Hello { token: Some("a".to_owned()), ticket: None }) };
     // Lengths and integers wider than needed, and a key given twice.
     let wide =
         b"\xdf\0\0\0\x04\xd9\x02id\x07\xa2id\xcf\0\0\0\0\0\0\0\x08\xda\0\x04type\xdb\0\0\0\x05hello\xa5token\xd9\x01a";

@@ -8,15 +8,15 @@ use std::sync::Arc;
 
 use parlour_protocol::card::{Card, CardKind, CardOption, CardState, Detail, Money, Offer, Route};
 use parlour_protocol::codec::Codec;
-use parlour_protocol::command::{self, Command, Numbered, Topic};
+use parlour_protocol::command::{self, Command, Numbered, OptionSeen, Topic};
 use parlour_protocol::entry::{
-    Audience, CardBody, Content, Entry, NumberedEntry, Position, Selection, ShareAction, ShareChange, Text, Who,
-    WhoKind,
+    Audience, CardBody, Content, Edit, Entry, NumberedEntry, Position, Redaction, Selection, ShareAction, ShareChange,
+    Text, Who, WhoKind,
 };
 use parlour_protocol::id::{CardId, ClientId, ConversationId, EntryId, ShareId};
 use parlour_protocol::limits::INTEGER_MAX;
 use parlour_protocol::push::Push;
-use parlour_protocol::reply::{Member, Outcome, Page, PresenceState, Reply};
+use parlour_protocol::reply::{CardSeen, Member, Outcome, Page, PresenceState, Reply};
 use parlour_protocol::scan;
 use parlour_protocol::share::Permission;
 use parlour_protocol::time::Timestamp;
@@ -69,10 +69,14 @@ fn choice() -> impl Strategy<Value = Command> {
     )
 }
 
+fn option_seen() -> impl Strategy<Value = OptionSeen> {
+    (text(), any::<i64>()).prop_map(|(id, visible_ms)| OptionSeen { id, visible_ms })
+}
+
 fn any_command() -> impl Strategy<Value = Command> {
     let conversation = || id(ConversationId);
     prop_oneof![
-        text().prop_map(|token| Command::Hello(command::Hello { token })),
+        (of(text()), of(text())).prop_map(|(token, ticket)| Command::Hello(command::Hello { token, ticket })),
         of(text()).prop_map(|token| Command::Refresh(command::Refresh { token })),
         (conversation(), of(position()))
             .prop_map(|(conversation, since)| Command::Attach(command::Attach { conversation, since })),
@@ -84,10 +88,24 @@ fn any_command() -> impl Strategy<Value = Command> {
         post().prop_map(|(conversation, client_id, text)| {
             Command::Note(command::Note { conversation, client_id, text })
         }),
+        (post(), id(EntryId), any::<i64>()).prop_map(|((conversation, client_id, text), entry_id, seq)| {
+            Command::Edit(command::Edit { conversation, client_id, entry_id, seq, text })
+        }),
+        (conversation(), id(ClientId), id(EntryId), any::<i64>()).prop_map(
+            |(conversation, client_id, entry_id, seq)| {
+                Command::Redact(command::Redact { conversation, client_id, entry_id, seq })
+            }
+        ),
         choice(),
+        (conversation(), id(CardId), any::<i32>(), vec(option_seen(), 0..4)).prop_map(
+            |(conversation, card, version, options)| {
+                Command::Seen(command::Seen { conversation, card, version, options })
+            }
+        ),
         (conversation(), any::<bool>())
             .prop_map(|(conversation, active)| Command::Typing(command::Typing { conversation, active })),
-        conversation().prop_map(|conversation| Command::Presence(command::Presence { conversation })),
+        (conversation(), of(any::<bool>()))
+            .prop_map(|(conversation, viewing)| { Command::Presence(command::Presence { conversation, viewing }) }),
         (conversation(), of(any::<i64>()), of(any::<i64>())).prop_map(|(conversation, received, read)| {
             Command::Read(command::Read { conversation, received, read })
         }),
@@ -158,8 +176,14 @@ fn content() -> impl Strategy<Value = Content> {
     let card = (id(CardId), any::<i32>(), offer(), state());
     let selection = (id(CardId), any::<i32>(), vec(text(), 0..3), text(), vec(text(), 0..3), state());
     prop_oneof![
-        text().prop_map(|text| Content::Message(Text { text })),
-        text().prop_map(|text| Content::Note(Text { text })),
+        text().prop_map(|text| Content::Message(Text::new(text))),
+        text().prop_map(|text| Content::Note(Text { text, redacted: true })),
+        (id(EntryId), text(), any::<bool>()).prop_map(|(entry_id, text, redacted)| Content::Edit(Edit {
+            entry_id,
+            text,
+            redacted
+        })),
+        id(EntryId).prop_map(|entry_id| Content::Redaction(Redaction { entry_id })),
         card.prop_map(|(id, version, offer, state)| {
             Content::Card(CardBody { card: Card { id, version, offer, state } })
         }),
@@ -186,15 +210,20 @@ fn presence_state() -> impl Strategy<Value = PresenceState> {
     select(&[PresenceState::Online, PresenceState::Offline, PresenceState::Unknown][..])
 }
 
+fn card_seen() -> impl Strategy<Value = CardSeen> {
+    (who(), id(CardId), any::<i32>(), vec(option_seen(), 0..4), time(), time()).prop_map(
+        |(who, card, version, options, first_at, last_at)| CardSeen { who, card, version, options, first_at, last_at },
+    )
+}
+
 /// Pushes that carry no entry.
 fn sign() -> impl Strategy<Value = Push> {
     let conversation = || id(ConversationId);
     prop_oneof![
-        (conversation(), who(), presence_state()).prop_map(|(conversation, who, state)| Push::Presence {
-            conversation,
-            who,
-            state
-        }),
+        (conversation(), who(), presence_state(), any::<bool>())
+            .prop_map(|(conversation, who, state, viewing)| { Push::Presence { conversation, who, state, viewing } }),
+        (conversation(), card_seen())
+            .prop_map(|(conversation, seen)| Push::Seen { conversation, seen: Box::new(seen) }),
         (conversation(), any::<i64>(), any::<i64>()).prop_map(|(conversation, epoch, seq)| Push::Head {
             conversation,
             epoch,
@@ -206,8 +235,8 @@ fn sign() -> impl Strategy<Value = Push> {
 
 proptest! {
     #[test]
-    fn a_sign_reads_back_the_same_from_both_codecs(push in sign(), who in who(), state in presence_state()) {
-        let member = Member { who, state };
+    fn a_sign_reads_back_the_same_from_both_codecs(push in sign(), who in who(), state in presence_state(), viewing in any::<bool>()) {
+        let member = Member { who, state, viewing };
         for codec in Codec::ALL {
             prop_assert_eq!(&codec.decode::<Push>(&codec.encode(&push).unwrap()).unwrap(), &push);
             prop_assert_eq!(&codec.decode::<Member>(&codec.encode(&member).unwrap()).unwrap(), &member);

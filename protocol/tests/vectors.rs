@@ -232,8 +232,8 @@ fn every_command_push_and_error_code_has_vectors() {
     assert_eq!(errors, codes);
 }
 
-const PUSHES: [&str; 10] =
-    ["entry", "typing", "presence", "receipt", "permission", "head", "paused", "share", "inbox", "advice"];
+const PUSHES: [&str; 11] =
+    ["entry", "typing", "presence", "seen", "receipt", "permission", "head", "paused", "share", "inbox", "advice"];
 
 /// A new push does not compile here until it has a word, and then wants a file.
 fn word(push: &Push) -> &'static str {
@@ -241,6 +241,7 @@ fn word(push: &Push) -> &'static str {
         Push::Entry { .. } => "entry",
         Push::Typing { .. } => "typing",
         Push::Presence { .. } => "presence",
+        Push::Seen { .. } => "seen",
         Push::Receipt { .. } => "receipt",
         Push::Permission { .. } => "permission",
         Push::Head { .. } => "head",

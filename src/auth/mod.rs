@@ -1,12 +1,14 @@
 //! Auth: from a credential (staff token, guest token, API key) to a principal, whose rights are always read from the database.
 //!
 //! Nothing here decides what a principal may do; that is [`crate::domain::policy`]. Secrets are looked up by keyed digest only
-//! and never logged. All refusals look alike from outside. Logging in and staying so is [`login`]'s.
+//! and never logged. All refusals look alike from outside. Logging in and staying so is [`login`]'s, tickets for
+//! sockets are [`tickets`]'.
 
 pub mod failures;
 pub mod login;
 pub mod passwords;
 pub mod random;
+pub mod tickets;
 pub mod tokens;
 
 use std::net::IpAddr;

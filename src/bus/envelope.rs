@@ -16,7 +16,9 @@
 
 use std::sync::Arc;
 
-use parlour_protocol::entry::{Audience, CardBody, Content, Entry, Selection, ShareChange, Text, Who, WhoKind};
+use parlour_protocol::entry::{
+    Audience, CardBody, Content, Edit, Entry, Redaction, Selection, ShareChange, Text, Who, WhoKind,
+};
 use parlour_protocol::id::{ClientId, ConversationId, EntryId, OrganizationId};
 use parlour_protocol::time::Timestamp;
 use serde::de::DeserializeOwned;
@@ -173,6 +175,8 @@ enum WireContent {
     Card(CardBody),
     Selection(Selection),
     Share(ShareChange),
+    Edit(Edit),
+    Redaction(Redaction),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -204,6 +208,8 @@ impl From<Content> for WireContent {
         match content {
             Content::Message(text) => Self::Message(text),
             Content::Note(text) => Self::Note(text),
+            Content::Edit(edit) => Self::Edit(edit),
+            Content::Redaction(redaction) => Self::Redaction(redaction),
             Content::Card(card) => Self::Card(card),
             Content::Selection(selection) => Self::Selection(selection),
             Content::Share(change) => Self::Share(change),
@@ -216,6 +222,8 @@ impl From<WireContent> for Content {
         match content {
             WireContent::Message(text) => Self::Message(text),
             WireContent::Note(text) => Self::Note(text),
+            WireContent::Edit(edit) => Self::Edit(edit),
+            WireContent::Redaction(redaction) => Self::Redaction(redaction),
             WireContent::Card(card) => Self::Card(card),
             WireContent::Selection(selection) => Self::Selection(selection),
             WireContent::Share(change) => Self::Share(change),
@@ -243,7 +251,7 @@ impl From<WireMoved> for Moved {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bus::message::{Held, Presence, Sign};
+    use crate::bus::message::{Held, HeldPerson, Presence, Sign};
     use crate::hub::fixture::{committed, room_key};
 
     fn node() -> NodeId {
@@ -274,7 +282,11 @@ mod tests {
         there_and_back(Channel::Nodes, Message::Farewell);
         there_and_back(Channel::Nodes, Message::Asks(room.organization));
         there_and_back(organization, Message::Rows(vec![room.conversation]));
-        let held = Held { conversation: room.conversation, number: 2, people: vec![who.clone()] };
+        let held = Held {
+            conversation: room.conversation,
+            number: 2,
+            people: vec![HeldPerson { who: who.clone(), viewing: true }],
+        };
         let complete = Some((room.conversation, room.conversation));
         there_and_back(organization, Message::Presence(Presence { complete, rooms: vec![held] }));
         there_and_back(conversation, Message::Sign(Sign::Typing { who, active: true }));

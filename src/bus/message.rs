@@ -2,6 +2,7 @@
 
 use parlour_protocol::entry::Who;
 use parlour_protocol::id::{ConversationId, OrganizationId};
+use parlour_protocol::reply::CardSeen;
 use parlour_protocol::share::Share;
 use serde::{Deserialize, Serialize};
 
@@ -99,7 +100,16 @@ pub struct Held {
     /// Counts up with a node's announcements; an older one is ignored.
     pub number: u64,
     /// One entry per person; nobody: the last one has left.
-    pub people: Vec<Who>,
+    pub people: Vec<HeldPerson>,
+}
+
+/// Somebody whom a node holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldPerson {
+    /// Who.
+    pub who: Who,
+    /// Whether the conversation is on a screen of theirs.
+    pub viewing: bool,
 }
 
 /// What a room says besides entries.
@@ -121,6 +131,11 @@ pub enum Sign {
         staff: Mark,
         /// In those of the guest view; none when guests are not to know.
         guest: Option<Mark>,
+    },
+    /// A guest has seen more of a card; for staff.
+    Seen {
+        /// All that the guest has seen of the version.
+        seen: Box<CardSeen>,
     },
     /// A share was made or changed; for staff.
     Share {

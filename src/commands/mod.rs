@@ -11,6 +11,7 @@ pub mod post;
 pub mod profile;
 pub mod registration;
 pub mod renewal;
+pub mod revise;
 pub mod shares;
 pub mod transcript;
 pub mod visits;

@@ -1,4 +1,4 @@
-//! Everything that puts an entry into a log: messages, notes, cards, choices.
+//! Everything that puts an entry into a log: messages, notes, their edits and redactions, cards, choices.
 //!
 //! In two steps: a draft takes its place in the order, then its author waits for COMMIT. So one socket's commands keep their
 //! order although their commits overlap. When the log says that what a decision was made on has moved, it is read again and
@@ -17,10 +17,12 @@ use serde_json::Value;
 
 use crate::commands::Commands;
 use crate::commands::failure::Failure;
+use crate::commands::revise::Named;
 use crate::domain::draft::Draft;
 use crate::domain::offer;
-use crate::domain::policy::{Grant, Note, Offer as MayOffer, Read, Select, Send};
+use crate::domain::policy::{Edit, Grant, Note, Offer as MayOffer, Read, Select, Send};
 use crate::domain::principal::{Principal, View};
+use crate::domain::revision;
 use crate::domain::selection::{CardRecord, Choice, Decision, decide};
 use crate::domain::text::{MessageText, TextError};
 use crate::store::cards;
@@ -64,16 +66,18 @@ pub struct Offered {
 }
 
 /// What somebody wants to post.
-struct Post {
-    principal: Arc<Principal>,
-    conversation: ConversationId,
-    client_id: ClientId,
-    what: What,
+pub(in crate::commands) struct Post {
+    pub principal: Arc<Principal>,
+    pub conversation: ConversationId,
+    pub client_id: ClientId,
+    pub what: What,
 }
 
-enum What {
+pub(in crate::commands) enum What {
     Message(MessageText),
     Note(MessageText),
+    Edit(Named, MessageText),
+    Redaction(Named),
     Card(Offer),
     Choice(Choice),
 }
@@ -186,7 +190,7 @@ impl Commands {
         Ok(Begun::new(async move {
             let Stored { appended, refusal } = self.settle(post, submission).await?;
             match refusal {
-                Some(facts) => Err(conflict(facts)),
+                Some(facts) => Err(conflict("the card has moved on; nothing was chosen", facts)),
                 // The first choice decides: whatever was stored left the card decided.
                 None => Ok(Selected {
                     entry_id: appended.entry_id,
@@ -198,9 +202,15 @@ impl Commands {
         }))
     }
 
-    async fn say(&self, post: Post) -> Result<Begun<'_, Appended>, Failure> {
+    pub(in crate::commands) async fn say(&self, post: Post) -> Result<Begun<'_, Appended>, Failure> {
         let submission = self.submit(&post).await?;
-        Ok(Begun::new(async move { Ok(self.settle(post, submission).await?.appended) }))
+        Ok(Begun::new(async move {
+            let Stored { appended, refusal } = self.settle(post, submission).await?;
+            match refusal {
+                Some(facts) => Err(conflict("too late: the entry stays as it is; `details.reason` says why", facts)),
+                None => Ok(appended),
+            }
+        }))
     }
 
     async fn submit(&self, post: &Post) -> Result<Submission, Failure> {
@@ -213,7 +223,7 @@ impl Commands {
         for _ in 0..TRIES_MAX {
             match read(submission.verdict().await?, post.principal.view())? {
                 Outcome::Stored(stored) => return Ok(stored),
-                Outcome::CardMoved => {}
+                Outcome::GroundMoved => {}
                 Outcome::RightsMoved => {
                     self.forget(&post.principal, post.conversation);
                     let fresh = self.auth.reload(&post.principal).await?;
@@ -222,7 +232,7 @@ impl Commands {
             }
             submission = self.submit(&post).await?;
         }
-        Err(Failure::Store(StoreError::Unavailable("rights or card kept moving".into())))
+        Err(Failure::Store(StoreError::Unavailable("rights, card or entry kept moving".into())))
     }
 
     /// Authorizes and drafts.
@@ -236,6 +246,12 @@ impl Commands {
             What::Note(text) => {
                 Draft::note(&self.grant::<Note>(principal, conversation).await?, client_id, text.clone())
             }
+            What::Edit(target, text) => {
+                let grant = self.grant::<Edit>(principal, conversation).await?;
+                let target = self.revisable(&grant, *target, revision::edit).await?;
+                Draft::edit(&grant, client_id, target, text.clone())
+            }
+            What::Redaction(target) => self.redaction(post, *target).await?,
             What::Card(offer) => {
                 Draft::card(&self.grant::<MayOffer>(principal, conversation).await?, client_id, offer.clone())
             }
@@ -267,7 +283,7 @@ impl Commands {
 
 enum Outcome {
     Stored(Stored),
-    CardMoved,
+    GroundMoved,
     RightsMoved,
 }
 
@@ -288,7 +304,7 @@ fn read(verdict: Verdict, view: View) -> Result<Outcome, Failure> {
         Verdict::Repeat(first) => stored(first.entry, first.seq, first.guest_seq, true),
         Verdict::Refused(facts) => refused(facts, false),
         Verdict::RepeatRefused(facts) => refused(facts, true),
-        Verdict::StaleCard => Outcome::CardMoved,
+        Verdict::StaleCard | Verdict::StaleTarget => Outcome::GroundMoved,
         Verdict::StaleGrant => Outcome::RightsMoved,
         Verdict::Ended => return Err(Failure::unauthenticated()),
         Verdict::NotFound => return Err(Failure::not_found()),
@@ -297,15 +313,15 @@ fn read(verdict: Verdict, view: View) -> Result<Outcome, Failure> {
     })
 }
 
-fn conflict(facts: Value) -> Failure {
-    let mut body = ErrorBody::new(ErrorCode::Conflict, "the card has moved on; nothing was chosen");
+fn conflict(what: &str, facts: Value) -> Failure {
+    let mut body = ErrorBody::new(ErrorCode::Conflict, what);
     if let Value::Object(facts) = facts {
         body.details = facts;
     }
     Failure::Refused(body)
 }
 
-fn message_text(text: String) -> Result<MessageText, Failure> {
+pub(in crate::commands) fn message_text(text: String) -> Result<MessageText, Failure> {
     MessageText::parse(text).map_err(|error| match error {
         TextError::TooLong => Failure::refused(ErrorCode::TooLarge, format!("text: {error}")),
         TextError::Empty | TextError::Control => Failure::Refused(ErrorBody::invalid("text", &error.to_string())),

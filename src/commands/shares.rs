@@ -309,8 +309,8 @@ pub(in crate::commands) fn settle(verdict: Result<Verdict, AppendError>) -> Resu
         Verdict::NotFound => Err(Failure::not_found()),
         Verdict::Mismatch => Err(Failure::mismatch()),
         Verdict::Busy => Err(StoreError::Unavailable("the conversation is locked".into()).into()),
-        Verdict::StaleCard | Verdict::Refused(_) | Verdict::RepeatRefused(_) => {
-            Err(Failure::Internal("a share was answered like a card".into()))
+        Verdict::StaleCard | Verdict::StaleTarget | Verdict::Refused(_) | Verdict::RepeatRefused(_) => {
+            Err(Failure::Internal("a share was answered like something else".into()))
         }
     }
 }

@@ -1,20 +1,22 @@
-//! Reading: pages of a transcript, watermarks and receipts. Always in the numbering of the reader's own view.
+//! Reading: pages of a transcript, watermarks, receipts, and what guests have seen of cards. Always in the numbering of the reader's own view.
 
 use std::sync::Arc;
 
+use parlour_protocol::command::OptionSeen;
 use parlour_protocol::error::ErrorBody;
-use parlour_protocol::id::ConversationId;
-use parlour_protocol::limits::{PAGE_ENTRIES_DEFAULT, PAGE_ENTRIES_MAX};
-use parlour_protocol::reply::{Page, Receipt, Watermarks};
+use parlour_protocol::id::{CardId, ConversationId};
+use parlour_protocol::limits::{PAGE_ENTRIES_DEFAULT, PAGE_ENTRIES_MAX, VISIBLE_MS_MAX};
+use parlour_protocol::reply::{CardSeen, Page, Receipt, Watermarks};
 
 use crate::bus::message::Mark;
 use crate::commands::Commands;
 use crate::commands::failure::Failure;
-use crate::domain::policy::{Grant, Read};
-use crate::domain::principal::Principal;
+use crate::domain::policy::{Grant, Read, See};
+use crate::domain::principal::{Principal, View};
 use crate::domain::room::RoomKey;
+use crate::domain::selection::CardRecord;
 use crate::store::log::Range;
-use crate::store::watermarks;
+use crate::store::{cards, seen, watermarks};
 
 impl Commands {
     /// A page of the transcript.
@@ -65,14 +67,62 @@ impl Commands {
         Ok(Watermarks { received, read })
     }
 
-    /// How far everybody else has read.
+    /// Notes what of a card was on a guest's screen, and tells staff.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`, `FORBIDDEN`, `INVALID`, or the database's trouble.
+    pub async fn seen(
+        &self,
+        principal: &Arc<Principal>,
+        conversation: ConversationId,
+        card: CardId,
+        version: i32,
+        options: &[OptionSeen],
+    ) -> Result<(), Failure> {
+        let grant = self.grant::<See>(principal, conversation).await?;
+        let mut tx = self.store.tenant(principal.scope()).await?;
+        let shown = cards::find(&mut tx, conversation, card).await?.ok_or_else(Failure::not_found)?;
+        check_seen(&shown, version, options)?;
+        let news = seen::note(&mut tx, &grant, card, version, options).await?;
+        tx.commit().await?;
+        if let Some(seen) = news {
+            self.hub.seen(RoomKey { organization: principal.organization.id, conversation }, &seen);
+        }
+        Ok(())
+    }
+
+    /// How far everybody else has read, and, for staff, what guests have seen of cards.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn receipts(&self, grant: &Grant<Read>) -> Result<Vec<Receipt>, Failure> {
+    pub async fn readers(&self, grant: &Grant<Read>) -> Result<(Vec<Receipt>, Option<Vec<CardSeen>>), Failure> {
         let mut tx = self.store.tenant(grant.principal().scope()).await?;
         let receipts = watermarks::receipts(&mut tx, grant).await?;
+        let seen = match grant.principal().view() {
+            View::Staff => Some(seen::seen(&mut tx, grant).await?),
+            View::Guest => None,
+        };
         tx.commit().await?;
-        Ok(receipts)
+        Ok((receipts, seen))
     }
+}
+
+/// Only what that version of the card offers can have been seen.
+fn check_seen(card: &CardRecord, version: i32, options: &[OptionSeen]) -> Result<(), Failure> {
+    let invalid = |path: &str, message: &str| Err(Failure::Refused(ErrorBody::invalid(path, message)));
+    if !(1..=card.version).contains(&version) {
+        return invalid("version", "the card has no such version");
+    }
+    if options.is_empty() || options.len() > card.offer.options.len() {
+        return invalid("options", "from one to as many as the card has");
+    }
+    for option in options {
+        if !card.offer.options.iter().any(|offered| offered.id == option.id) {
+            return invalid("options", "the card has no such option");
+        }
+        if !(0..=VISIBLE_MS_MAX).contains(&option.visible_ms) {
+            return invalid("options", "visible_ms is from 0 to a day");
+        }
+    }
+    Ok(())
 }

@@ -5,14 +5,17 @@
 use std::sync::Arc;
 
 use parlour_protocol::card::{Card, CardState, Offer};
-use parlour_protocol::entry::{CardBody, Content, ShareChange, Text};
+use parlour_protocol::entry::{Audience, CardBody, Content, Edit, Redaction, ShareChange, Text};
 use parlour_protocol::id::{CardId, ClientId, EntryId};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::domain::policy::{Grant, ManageShares, Note, Offer as MayOffer, Read, Select, Send};
+use crate::domain::policy::{
+    Edit as MayEdit, Grant, ManageShares, Note, Offer as MayOffer, Read, Redact, Select, Send,
+};
 use crate::domain::principal::Principal;
+use crate::domain::revision::Revisable;
 use crate::domain::room::RoomKey;
 use crate::domain::selection::{CardRecord, Choice, Decision};
 use crate::domain::text::MessageText;
@@ -32,10 +35,14 @@ pub struct Draft {
     pub client_id: ClientId,
     /// What it says.
     pub content: Content,
+    /// Who may see it.
+    pub audience: Audience,
     /// SHA-256 of the parsed request.
     pub hash: [u8; 32],
     /// The card it makes or changes.
     pub card: Option<CardChange>,
+    /// The staff number of the entry it edits or redacts.
+    pub target: Option<i64>,
     /// A definite refusal to remember instead of an entry.
     pub refusal: Option<Map<String, Value>>,
 }
@@ -51,19 +58,62 @@ pub struct CardChange {
     pub change: Value,
 }
 
+/// Something that is already there and that a draft changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Touched {
+    /// A card.
+    Card(CardId),
+    /// An entry, by its staff number.
+    Entry(RoomKey, i64),
+}
+
 impl Draft {
     /// A message.
     pub fn message(grant: &Grant<Send>, client_id: ClientId, text: MessageText) -> Self {
         let text = text.into_string();
         let hash = hash("message", &text);
-        Self::new(grant, client_id, Content::Message(Text { text }), hash)
+        Self::new(grant, client_id, Content::Message(Text::new(text)), hash)
     }
 
     /// An internal note.
     pub fn note(grant: &Grant<Note>, client_id: ClientId, text: MessageText) -> Self {
         let text = text.into_string();
         let hash = hash("note", &text);
-        Self::new(grant, client_id, Content::Note(Text { text }), hash)
+        Self::new(grant, client_id, Content::Note(Text::new(text)), hash)
+    }
+
+    /// Another text for an entry of one's own.
+    pub fn edit(grant: &Grant<MayEdit>, client_id: ClientId, target: Revisable, text: MessageText) -> Self {
+        let edit = Edit { entry_id: target.entry(), text: text.into_string(), redacted: false };
+        let hash = hash("edit", &edit);
+        Self::revision(grant, client_id, target, Content::Edit(edit), hash)
+    }
+
+    /// The end of the text of an entry of one's own.
+    pub fn own_redaction(grant: &Grant<MayEdit>, client_id: ClientId, target: Revisable) -> Self {
+        Self::redaction_of(grant, client_id, target)
+    }
+
+    /// The end of the text of anybody's entry.
+    pub fn redaction(grant: &Grant<Redact>, client_id: ClientId, target: Revisable) -> Self {
+        Self::redaction_of(grant, client_id, target)
+    }
+
+    fn redaction_of<A>(grant: &Grant<A>, client_id: ClientId, target: Revisable) -> Self {
+        let redaction = Redaction { entry_id: target.entry() };
+        let hash = hash("redaction", &redaction);
+        Self::revision(grant, client_id, target, Content::Redaction(redaction), hash)
+    }
+
+    /// What concerns another entry is heard by whoever sees that one. What comes too late is remembered as refused.
+    fn revision<A>(grant: &Grant<A>, client_id: ClientId, target: Revisable, content: Content, hash: [u8; 32]) -> Self {
+        let mut draft = Self::new(grant, client_id, content, hash);
+        draft.audience = target.audience();
+        match target.late() {
+            Some(late) => draft.refusal = Some(Map::from_iter([("reason".to_owned(), late.as_str().into())])),
+            None => draft.target = Some(target.seq()),
+        }
+        draft
     }
 
     /// A new card, open for choices.
@@ -126,6 +176,12 @@ impl Draft {
         Self::new(grant, client_id, Content::Share(change), hash)
     }
 
+    /// What is already there and would be changed; one batch changes it once.
+    pub fn touches(&self) -> Option<Touched> {
+        let card = self.card.as_ref().map(|change| Touched::Card(change.card));
+        card.or(self.target.map(|seq| Touched::Entry(self.room, seq)))
+    }
+
     /// Whether the content or the author's name holds U+0000, which PostgreSQL cannot store.
     pub fn holds_nul(&self) -> bool {
         let escaped = serde_json::to_string(&self.content).unwrap_or_default();
@@ -142,11 +198,21 @@ impl Draft {
             access_version: grant.access_version(),
             entry: EntryId::generate(),
             client_id,
+            audience: audience(&content),
             content,
             hash,
             card: None,
+            target: None,
             refusal: None,
         }
+    }
+}
+
+/// Who may see what stands for itself. What concerns another entry has that one's audience.
+fn audience(content: &Content) -> Audience {
+    match content {
+        Content::Message(_) | Content::Card(_) | Content::Selection(_) => Audience::Everyone,
+        Content::Note(_) | Content::Share(_) | Content::Edit(_) | Content::Redaction(_) => Audience::Staff,
     }
 }
 

@@ -11,6 +11,7 @@ pub mod offer;
 pub mod permission;
 pub mod policy;
 pub mod principal;
+pub mod revision;
 pub mod role;
 pub mod room;
 pub mod secret;

@@ -13,7 +13,7 @@ use parlour_protocol::share::{Permission, Right};
 use crate::domain::permission::{PermissionSet, Reach};
 use crate::domain::principal::{Actor, Principal};
 
-/// What can be asked for. The first seven concern one conversation, the rest the organization.
+/// What can be asked for. The first ten concern one conversation, the rest the organization.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
     /// Attach, read history, mark as read.
@@ -22,10 +22,16 @@ pub enum Action {
     Send,
     /// Write an internal note.
     Note,
+    /// Edit and redact one's own messages and notes.
+    Edit,
+    /// Redact the messages and notes of others.
+    Redact,
     /// Offer a card.
     Offer,
     /// Choose on a card.
     Select,
+    /// Tell what of a card one has looked at.
+    See,
     /// Create, list, change and revoke shares.
     ManageShares,
     /// Show typing.
@@ -42,8 +48,11 @@ impl Action {
         Self::Read,
         Self::Send,
         Self::Note,
+        Self::Edit,
+        Self::Redact,
         Self::Offer,
         Self::Select,
+        Self::See,
         Self::ManageShares,
         Self::ShowTyping,
         Self::CreateConversation,
@@ -70,10 +79,16 @@ asked! {
     Send,
     /// See [`Action::Note`].
     Note,
+    /// See [`Action::Edit`].
+    Edit,
+    /// See [`Action::Redact`].
+    Redact,
     /// See [`Action::Offer`].
     Offer,
     /// See [`Action::Select`].
     Select,
+    /// See [`Action::See`].
+    See,
     /// See [`Action::ManageShares`].
     ManageShares,
     /// See [`Action::ShowTyping`].
@@ -225,7 +240,7 @@ fn reach(principal: &Principal, action: Action) -> Option<Reach> {
     match &principal.actor {
         Actor::Staff { permissions, .. } => staff_reach(permissions, action),
         Actor::Service { permissions, .. } => match action {
-            Action::Select | Action::ShowTyping => None,
+            Action::Select | Action::See | Action::ShowTyping => None,
             _ => staff_reach(permissions, action),
         },
         Actor::Guest { permissions, .. } => {
@@ -237,22 +252,27 @@ fn reach(principal: &Principal, action: Action) -> Option<Reach> {
 fn staff_reach(permissions: &PermissionSet, action: Action) -> Option<Reach> {
     let needs: &[(&str, &str)] = match action {
         Action::Read | Action::ListConversations => &[("conversations", "read")],
-        Action::Send | Action::Note | Action::ShowTyping => &[("conversations", "write"), ("conversations", "reply")],
+        Action::Send | Action::Note | Action::Edit | Action::ShowTyping => {
+            &[("conversations", "write"), ("conversations", "reply")]
+        }
+        Action::Redact => &[("conversations", "redact")],
         Action::Offer => &[("bookings", "write")],
         Action::ManageShares => &[("shares", "create")],
         Action::CreateConversation => &[("conversations", "create")],
-        // A choice is the client's: staff confirm and withdraw, they never choose in a client's place.
-        Action::Select => &[],
+        // A choice is the client's: staff confirm and withdraw, they never choose in a client's place. What staff look at while
+        // they prepare an offer is nobody's evidence.
+        Action::Select | Action::See => &[],
     };
     needs.iter().filter_map(|(resource, action)| permissions.reach(resource, action)).max()
 }
 
 fn guest_needs(action: Action) -> Option<Permission> {
     match action {
-        Action::Read => Some(Permission::View),
-        Action::Send | Action::ShowTyping => Some(Permission::Respond),
+        Action::Read | Action::See => Some(Permission::View),
+        Action::Send | Action::Edit | Action::ShowTyping => Some(Permission::Respond),
         Action::Select => Some(Permission::SelectOptions),
         Action::Note
+        | Action::Redact
         | Action::Offer
         | Action::ManageShares
         | Action::CreateConversation
@@ -265,10 +285,12 @@ fn right(action: Action) -> Option<Right> {
         Action::Read => Some(Right::Read),
         Action::Send => Some(Right::Send),
         Action::Note => Some(Right::Note),
+        Action::Redact => Some(Right::Redact),
         Action::Offer => Some(Right::Card),
         Action::Select => Some(Right::Select),
         Action::ManageShares => Some(Right::Share),
         Action::ShowTyping => Some(Right::Typing),
-        Action::CreateConversation | Action::ListConversations => None,
+        // Whoever may send may edit, and every guest may tell what they see: there is no right of its own to announce.
+        Action::Edit | Action::See | Action::CreateConversation | Action::ListConversations => None,
     }
 }

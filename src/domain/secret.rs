@@ -1,4 +1,4 @@
-//! Secrets that open something by being known: links, API keys, refresh tokens, device keys. `parlour_sh_` + 32 random bytes
+//! Secrets that open something by being known: links, API keys, refresh tokens, device keys, tickets. `parlour_sh_` + 32 random bytes
 //! + 4 bytes of checksum, base64url; what is stored is only the HMAC-SHA-256 of the text under a pepper.
 //!
 //! A secret never appears in `Debug`, and has no `Display`: whoever hands it out calls [`Secret::expose`] by name. The
@@ -25,11 +25,13 @@ pub enum SecretKind {
     Refresh,
     /// The same seat of a link again.
     Device,
+    /// One socket, once.
+    Ticket,
 }
 
 impl SecretKind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::Share, Self::ApiKey, Self::Refresh, Self::Device];
+    pub const ALL: [Self; 5] = [Self::Share, Self::ApiKey, Self::Refresh, Self::Device, Self::Ticket];
 
     /// How the text begins, so that leak scanners and people know it.
     pub fn prefix(self) -> &'static str {
@@ -38,6 +40,7 @@ impl SecretKind {
             Self::ApiKey => "parlour_sk_",
             Self::Refresh => "parlour_rt_",
             Self::Device => "parlour_dk_",
+            Self::Ticket => "parlour_tk_",
         }
     }
 }

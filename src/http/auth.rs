@@ -1,4 +1,4 @@
-//! `/api/v1/auth/…`: log-in, refresh, log-out. A browser keeps its refresh token in a cookie that scripts cannot read and
+//! `/api/v1/auth/…`: log-in, refresh, log-out, tickets for sockets. A browser keeps its refresh token in a cookie that scripts cannot read and
 //! that travels to these routes only; programs keep it themselves.
 //!
 //! The cookie alone changes nothing but itself, and not on the word of another site.
@@ -18,7 +18,7 @@ use crate::commands::failure::Failure;
 use crate::http::Api;
 use crate::http::client::ClientAddress;
 use crate::http::envelope::{Problem, Success};
-use crate::http::extract::{JsonBody, OptionalBody};
+use crate::http::extract::{Admitted, JsonBody, OptionalBody};
 
 const COOKIE: &str = "parlour_refresh";
 const COOKIE_PATH: &str = "/api/v1/auth";
@@ -103,6 +103,26 @@ pub(super) async fn logout(
         set_cookie(&api, &mut response, "", 0);
     }
     Ok(response)
+}
+
+/// What a page says `hello` with.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Ticket {
+    /// Works once.
+    ticket: String,
+    /// Life of the ticket, in seconds.
+    expires_in: u64,
+}
+
+/// A ticket for a socket of the page that asks.
+pub(super) async fn ticket(
+    State(api): State<Arc<Api>>,
+    headers: HeaderMap,
+    Admitted(admitted): Admitted,
+) -> Result<Success<Ticket>, Problem> {
+    let origin = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok()).map(str::to_ascii_lowercase);
+    let ticket = api.auth.issue_ticket(&admitted, origin).await.map_err(Failure::from)?;
+    Ok(Success::ok(Ticket { ticket: ticket.secret.expose().to_owned(), expires_in: ticket.expires_in.as_secs() }))
 }
 
 /// The refresh token of a request: the body's, else the cookie's.

@@ -1,17 +1,17 @@
-//! `/api/v1/conversations/{id}/entries`: the transcript in pages, and messages and notes for those without a socket.
+//! `/api/v1/conversations/{id}/entries`: the transcript in pages, and messages, notes, edits and redactions for those without a socket.
 
 use std::sync::Arc;
 
 use axum::extract::State;
 use parlour_protocol::entry::NumberedEntry;
 use parlour_protocol::error::ErrorBody;
-use parlour_protocol::id::ConversationId;
+use parlour_protocol::id::{ConversationId, EntryId};
 use parlour_protocol::limits::{PAGE_ENTRIES_MAX, TEXT_CHARS_MAX};
 use parlour_protocol::reply::Appended;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::commands::failure::Failure;
+use crate::commands::revise::Named;
 use crate::http::Api;
 use crate::http::envelope::{Problem, Success};
 use crate::http::extract::{Caller, Id, IdempotencyKey, JsonBody, Query};
@@ -42,16 +42,35 @@ pub(super) struct TranscriptMeta {
     has_more: bool,
 }
 
-/// A message or an internal note.
+/// An entry to be, by kind.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 #[schemars(rename = "CreateEntry")]
-pub(super) struct Create {
-    #[schemars(extend("enum" = ["message", "note"]))]
-    kind: String,
-    /// Plain text.
-    #[schemars(length(min = 1, max = TEXT_CHARS_MAX))]
-    text: String,
+pub(super) enum Create {
+    /// A chat message.
+    Message {
+        #[schemars(length(min = 1, max = TEXT_CHARS_MAX))]
+        text: String,
+    },
+    /// An internal note.
+    Note {
+        #[schemars(length(min = 1, max = TEXT_CHARS_MAX))]
+        text: String,
+    },
+    /// Another text for a message or note of one's own.
+    Edit {
+        entry_id: EntryId,
+        /// Its number in the own view.
+        seq: i64,
+        #[schemars(length(min = 1, max = TEXT_CHARS_MAX))]
+        text: String,
+    },
+    /// A message or note is blanked for good.
+    Redaction {
+        entry_id: EntryId,
+        /// Its number in the own view.
+        seq: i64,
+    },
 }
 
 pub(super) async fn list(
@@ -80,12 +99,18 @@ pub(super) async fn create(
     JsonBody(body): JsonBody<Create>,
 ) -> Result<Success<Appended>, Problem> {
     let commands = Arc::clone(&api.commands);
-    let Create { kind, text } = body;
     let work = async move {
-        match kind.as_str() {
-            "message" => commands.send(&principal, conversation, key, text).await,
-            "note" => commands.note(&principal, conversation, key, text).await,
-            _ => Err(Failure::Refused(ErrorBody::invalid("kind", "message or note"))),
+        match body {
+            Create::Message { text } => commands.send(&principal, conversation, key, text).await,
+            Create::Note { text } => commands.note(&principal, conversation, key, text).await,
+            Create::Edit { entry_id, seq, text } => {
+                let target = Named { entry: entry_id, seq };
+                commands.begin_edit(&principal, conversation, key, target, text).await?.await
+            }
+            Create::Redaction { entry_id, seq } => {
+                let target = Named { entry: entry_id, seq };
+                commands.begin_redact(&principal, conversation, key, target).await?.await
+            }
         }
     };
     let appended = api.complete(work).await?;

@@ -16,6 +16,7 @@ use parlour_protocol::scan;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::auth::Authenticated;
 use crate::commands::failure::Failure;
 use crate::domain::principal::Principal;
 use crate::http::Api;
@@ -43,6 +44,10 @@ pub struct Query<T>(pub T);
 /// Who calls, by the bearer credential, with the rights of now.
 #[derive(Clone, Debug)]
 pub struct Caller(pub Arc<Principal>);
+
+/// The same with the end of the credential.
+#[derive(Clone, Debug)]
+pub struct Admitted(pub Authenticated);
 
 /// The same where a caller is not required; a wrong credential counts as none.
 #[derive(Clone, Debug)]
@@ -141,9 +146,17 @@ impl FromRequestParts<Arc<Api>> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
-        let credential = bearer(&parts.headers).ok_or_else(Failure::unauthenticated)?;
-        let admitted = api.auth.authenticate(credential).await.map_err(Failure::from)?;
+        let Admitted(admitted) = Admitted::from_request_parts(parts, api).await?;
         Ok(Self(admitted.principal))
+    }
+}
+
+impl FromRequestParts<Arc<Api>> for Admitted {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
+        let credential = bearer(&parts.headers).ok_or_else(Failure::unauthenticated)?;
+        Ok(Self(api.auth.authenticate(credential).await.map_err(Failure::from)?))
     }
 }
 

@@ -51,6 +51,7 @@ fn table() -> Router<Arc<Api>> {
         .route("/api/v1/auth/login", post(auth::login))
         .route("/api/v1/auth/refresh", post(auth::refresh))
         .route("/api/v1/auth/logout", post(auth::logout))
+        .route("/api/v1/auth/ticket", post(auth::ticket))
         .route("/api/v1/me", get(me::get))
         .route("/api/v1/conversations", post(conversations::create).get(conversations::list))
         .route("/api/v1/conversations/{id}", get(conversations::get))

@@ -9,7 +9,7 @@ use std::time::Duration;
 use parlour_protocol::entry::{NumberedEntry, Position};
 use parlour_protocol::error::{ErrorBody, ErrorCode};
 use parlour_protocol::limits::{PAGE_BYTES_MAX, PAGE_ENTRIES_DEFAULT, PAGE_ENTRIES_MAX};
-use parlour_protocol::reply::{Attached, AttachedPage, ConversationRef, Outcome, Receipt, Reply, Reset};
+use parlour_protocol::reply::{Attached, AttachedPage, CardSeen, ConversationRef, Outcome, Receipt, Reply, Reset};
 use parlour_protocol::share::Right;
 use tokio::time::{Instant, timeout};
 
@@ -37,6 +37,8 @@ pub struct Welcome {
     pub rights: Vec<Right>,
     /// How far others have read.
     pub receipts: Vec<Receipt>,
+    /// What guests have seen of cards; none for guests.
+    pub seen: Option<Vec<CardSeen>>,
 }
 
 /// Undoes a half-way attach: dropped before it is kept, the session is not attached.
@@ -172,13 +174,14 @@ impl Hub {
         if arrived.is_news {
             self.announce_soon(key);
         }
-        let members = self.presence.members(key);
+        let members = self.presence.members(key, session.view());
         let next = page.position.seq + 1;
         member.set_rights(&welcome.rights);
         page.conversation = Some(welcome.conversation);
         page.permissions = Some(welcome.rights);
         page.members = Some(members.clone());
         page.receipts = Some(welcome.receipts.clone());
+        page.seen = welcome.seen;
         let reply = |page| Reply { id: Some(id), outcome: Outcome::Ok(Attached::Page(page)) };
         let is_live = match member.go_live(frame::message(session.codec(), &reply(page.clone())), next) {
             WentLive::Yes => true,
@@ -189,6 +192,7 @@ impl Hub {
                     permissions: None,
                     members: None,
                     receipts: None,
+                    seen: None,
                     ..*page
                 })));
                 false
@@ -223,7 +227,9 @@ impl Hub {
     fn leave_presence(&self, member: &Member) {
         let (session, key) = (member.session(), member.room().key());
         let leaves_at = Instant::now() + self.config.offline_grace;
-        if self.presence.leave(key, session.who(), session.id(), leaves_at) {
+        let (was_last, settled) = self.presence.leave(key, session.who(), session.id(), leaves_at);
+        self.tell_settled(key, settled);
+        if was_last {
             self.agenda.at(leaves_at, Due::Offline(key, session.who().clone()));
         }
     }
@@ -272,6 +278,7 @@ fn plain_page(resumed: bool, position: Position, entries: Vec<NumberedEntry>, ha
         permissions: None,
         members: None,
         receipts: None,
+        seen: None,
     })
 }
 

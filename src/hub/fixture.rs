@@ -39,7 +39,7 @@ pub fn room_key() -> RoomKey {
 
 /// An entry with these numbers, of epoch 1.
 pub fn committed(room: RoomKey, seq: i64, guest_seq: Option<i64>) -> Committed {
-    let text = Text { text: format!("entry {seq}") };
+    let text = Text::new(format!("entry {seq}"));
     let (content, audience) = match guest_seq {
         Some(_) => (Content::Message(text), Audience::Everyone),
         None => (Content::Note(text), Audience::Staff),
@@ -379,6 +379,7 @@ impl Stage {
             Ok(Welcome {
                 conversation: ConversationRef { id, title: "Lisbon".to_owned(), status: None, stage: None },
                 rights: vec![Right::Read],
+                seen: None,
                 receipts: Vec::new(),
             })
         };

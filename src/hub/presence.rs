@@ -2,7 +2,7 @@
 //!
 //! The first session of a person brings them online; the last one to leave takes them offline after a grace, so that a phone
 //! that changes networks does not flicker. Peers announce whom they hold; who is held only by peers that cannot be heard right
-//! now is `unknown`, not gone. This file keeps the books and says what changed; [`crate::hub::signs`] tells the others.
+//! now is `unknown`, not gone. Who looks at the conversation right now is `viewing`; that is for staff alone. This file keeps the books and says what changed; [`crate::hub::signs`] tells the others.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::RangeInclusive;
@@ -13,8 +13,9 @@ use parlour_protocol::id::{ConversationId, OrganizationId, SessionId};
 use parlour_protocol::reply::{Member, PresenceState};
 use tokio::time::Instant;
 
-use crate::bus::message::Held;
+use crate::bus::message::{Held, HeldPerson};
 use crate::domain::node::NodeId;
+use crate::domain::principal::View;
 use crate::domain::room::RoomKey;
 use crate::hub::locked;
 
@@ -45,25 +46,47 @@ type PersonKey = (WhoKind, String);
 struct Present {
     who: Who,
     sessions: Vec<SessionId>,
+    /// Those of the sessions that show the conversation.
+    viewers: Vec<SessionId>,
     /// When they are gone from this node for good, if no session comes back before.
     leaves_at: Option<Instant>,
-    /// Peers that hold them.
-    peers: Vec<NodeId>,
+    /// Peers that hold them, and whether they look at the conversation there.
+    peers: Vec<(NodeId, bool)>,
+}
+
+/// How somebody stands in a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Whether present.
+    pub state: PresenceState,
+    /// Whether the conversation is on a screen of theirs, as far as is known.
+    pub viewing: bool,
+}
+
+impl Standing {
+    const GONE: Self = Self { state: PresenceState::Offline, viewing: false };
+
+    /// As a view is told it: guests do not learn who looks.
+    pub fn in_view(self, view: View) -> Self {
+        Self { viewing: self.viewing && view == View::Staff, ..self }
+    }
 }
 
 /// The span of all conversations there may be.
 pub const EVERY_CONVERSATION: (ConversationId, ConversationId) =
     (ConversationId(uuid::Uuid::nil()), ConversationId(uuid::Uuid::max()));
 
-/// Somebody's state has changed.
+/// Somebody's standing has changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     /// In which room.
     pub room: RoomKey,
     /// Who.
     pub who: Who,
-    /// To what.
-    pub state: PresenceState,
+    /// How they stood.
+    pub before: Standing,
+    /// How they stand.
+    pub standing: Standing,
 }
 
 /// What came of a change on this node.
@@ -89,34 +112,45 @@ impl Presence {
         })
     }
 
-    /// A session left; whether it was the person's last one here, so that they go offline at `leaves_at` unless one comes back.
-    pub fn leave(&self, room: RoomKey, who: &Who, session: SessionId, leaves_at: Instant) -> bool {
-        let mut books = locked(&self.books);
-        let Some(present) = books.rooms.get_mut(&room).and_then(|people| people.get_mut(&key(who))) else {
-            return false;
-        };
-        let before = present.sessions.len();
-        present.sessions.retain(|other| *other != session);
-        let was_last = before > 0 && present.sessions.is_empty();
-        if was_last {
-            present.leaves_at = Some(leaves_at);
-        }
-        was_last
+    /// A session left, and looks no more; whether it was the person's last one here, so that they go offline at `leaves_at`
+    /// unless one comes back.
+    pub fn leave(&self, room: RoomKey, who: &Who, session: SessionId, leaves_at: Instant) -> (bool, Settled) {
+        let mut was_last = false;
+        let settled = self.settle_known(room, who, |present| {
+            let before = present.sessions.len();
+            present.sessions.retain(|other| *other != session);
+            was_last = before > 0 && present.sessions.is_empty();
+            if was_last {
+                present.leaves_at = Some(leaves_at);
+            }
+            present.set_viewing(session, false)
+        });
+        (was_last, settled)
+    }
+
+    /// A session that is in the room shows the conversation, or no longer does.
+    pub fn view(&self, room: RoomKey, who: &Who, session: SessionId, viewing: bool) -> Settled {
+        self.settle_known(room, who, |present| present.set_viewing(session, viewing))
     }
 
     /// Lets a person go whose grace has run out.
     pub fn expire(&self, room: RoomKey, who: &Who, now: Instant) -> Settled {
-        let mut books = locked(&self.books);
-        if !books.rooms.get(&room).is_some_and(|people| people.contains_key(&key(who))) {
-            return Settled::default();
-        }
-        books.settle(room, who, |present| {
+        self.settle_known(room, who, |present| {
             let is_over = present.leaves_at.is_some_and(|leaves_at| leaves_at <= now);
             if is_over {
                 present.leaves_at = None;
             }
             is_over
         })
+    }
+
+    /// As [`Books::settle`], for somebody who has a record; nobody is invented.
+    fn settle_known(&self, room: RoomKey, who: &Who, act: impl FnOnce(&mut Present) -> bool) -> Settled {
+        let mut books = locked(&self.books);
+        if !books.rooms.get(&room).is_some_and(|people| people.contains_key(&key(who))) {
+            return Settled::default();
+        }
+        books.settle(room, who, act)
     }
 
     /// A peer said whom it holds in a room; what changed by it. An announcement older than the last is nothing.
@@ -218,18 +252,21 @@ impl Presence {
     }
 
     /// How somebody stands in a room now.
-    pub fn state(&self, room: RoomKey, who: &Who) -> PresenceState {
+    pub fn standing(&self, room: RoomKey, who: &Who) -> Standing {
         let books = locked(&self.books);
         let present = books.rooms.get(&room).and_then(|people| people.get(&key(who)));
-        present.and_then(|present| present.state(&books.unheard)).unwrap_or(PresenceState::Offline)
+        present.and_then(|present| present.standing(&books.unheard)).unwrap_or(Standing::GONE)
     }
 
-    /// Everybody who is, or may be, there.
-    pub fn members(&self, room: RoomKey) -> Vec<Member> {
+    /// Everybody who is, or may be, there, as a view is told it.
+    pub fn members(&self, room: RoomKey, view: View) -> Vec<Member> {
         let books = locked(&self.books);
         let people = books.rooms.get(&room).into_iter().flat_map(HashMap::values);
         let mut members: Vec<Member> = people
-            .filter_map(|present| Some(Member { who: present.who.clone(), state: present.state(&books.unheard)? }))
+            .filter_map(|present| {
+                let Standing { state, viewing } = present.standing(&books.unheard)?.in_view(view);
+                Some(Member { who: present.who.clone(), state, viewing })
+            })
             .collect();
         members.sort_by(|a, b| (&a.who.name, &a.who.id).cmp(&(&b.who.name, &b.who.id)));
         members
@@ -238,7 +275,9 @@ impl Presence {
     /// Whether a guest is online.
     pub fn has_guest(&self, room: RoomKey) -> bool {
         let books = locked(&self.books);
-        let is_online = |present: &Present| present.state(&books.unheard) == Some(PresenceState::Online);
+        let is_online = |present: &Present| {
+            present.standing(&books.unheard).is_some_and(|standing| standing.state == PresenceState::Online)
+        };
         books.rooms.get(&room).is_some_and(|people| {
             people.values().any(|present| present.who.kind == WhoKind::Guest && is_online(present))
         })
@@ -256,21 +295,21 @@ impl Books {
     fn change(&mut self, room: RoomKey, who: &Who, act: impl FnOnce(&mut Present)) -> Option<Change> {
         let people = self.rooms.entry(room).or_default();
         let present = people.entry(key(who)).or_insert_with(|| Present::new(who));
-        let before = present.state(&self.unheard);
+        let before = present.standing(&self.unheard);
         act(present);
-        let after = present.state(&self.unheard);
+        let after = present.standing(&self.unheard);
         if after.is_none() {
             people.remove(&key(who));
             if people.is_empty() {
                 self.rooms.remove(&room);
             }
         }
-        let state = after.unwrap_or(PresenceState::Offline);
-        (before != after).then(|| Change { room, who: who.clone(), state })
+        let (before, standing) = (before.unwrap_or(Standing::GONE), after.unwrap_or(Standing::GONE));
+        (before != standing).then(|| Change { room, who: who.clone(), before, standing })
     }
 
     /// Takes an announcement in.
-    fn take(&mut self, node: NodeId, room: RoomKey, number: u64, people: Vec<Who>) -> Vec<Change> {
+    fn take(&mut self, node: NodeId, room: RoomKey, number: u64, people: Vec<HeldPerson>) -> Vec<Change> {
         let rooms = self.held.entry(node).or_default();
         if rooms.get(&room).is_some_and(|last| *last >= number) {
             return Vec::new();
@@ -280,19 +319,18 @@ impl Books {
         } else {
             rooms.insert(room, number);
         }
-        let listed: HashSet<PersonKey> = people.iter().map(key).collect();
+        let listed: HashSet<PersonKey> = people.iter().map(|held| key(&held.who)).collect();
         let known = self.rooms.get(&room).into_iter().flat_map(HashMap::iter);
-        let gone = known.filter(|(key, present)| present.peers.contains(&node) && !listed.contains(*key));
+        let gone = known.filter(|(key, present)| present.is_held_by(node) && !listed.contains(*key));
         let gone: Vec<Who> = gone.map(|(_, present)| present.who.clone()).collect();
         let left: Vec<Option<Change>> = gone
             .iter()
-            .map(|who| self.change(room, who, |present| present.peers.retain(|peer| *peer != node)))
+            .map(|who| self.change(room, who, |present| present.peers.retain(|(peer, _)| *peer != node)))
             .collect();
-        let came = people.iter().map(|who| {
+        let came = people.iter().map(|HeldPerson { who, viewing }| {
             self.change(room, who, |present| {
-                if !present.peers.contains(&node) {
-                    present.peers.push(node);
-                }
+                present.peers.retain(|(peer, _)| *peer != node);
+                present.peers.push((node, *viewing));
             })
         });
         came.chain(left).flatten().collect()
@@ -307,10 +345,10 @@ impl Books {
             before.remove(&node)
         };
         let people = self.rooms.get(&room).into_iter().flat_map(HashMap::values);
-        let held = people.filter(|present| present.peers.contains(&node));
+        let held = people.filter(|present| present.is_held_by(node));
         held.filter_map(|present| {
-            let state = present.state(&self.unheard)?;
-            (present.state(&before) != Some(state)).then(|| Change { room, who: present.who.clone(), state })
+            let (before, standing) = (present.standing(&before)?, present.standing(&self.unheard)?);
+            (before != standing).then(|| Change { room, who: present.who.clone(), before, standing })
         })
         .collect()
     }
@@ -318,19 +356,35 @@ impl Books {
 
 impl Present {
     fn new(who: &Who) -> Self {
-        Self { who: who.clone(), sessions: Vec::new(), leaves_at: None, peers: Vec::new() }
+        Self { who: who.clone(), sessions: Vec::new(), viewers: Vec::new(), leaves_at: None, peers: Vec::new() }
     }
 
     fn is_here(&self) -> bool {
         !self.sessions.is_empty() || self.leaves_at.is_some()
     }
 
-    /// None: nobody holds them.
-    fn state(&self, unheard: &HashSet<NodeId>) -> Option<PresenceState> {
-        if self.is_here() || self.peers.iter().any(|peer| !unheard.contains(peer)) {
-            return Some(PresenceState::Online);
+    fn is_held_by(&self, node: NodeId) -> bool {
+        self.peers.iter().any(|(peer, _)| *peer == node)
+    }
+
+    /// Whether what peers are told has changed by it.
+    fn set_viewing(&mut self, session: SessionId, viewing: bool) -> bool {
+        let was_viewing = !self.viewers.is_empty();
+        self.viewers.retain(|other| *other != session);
+        if viewing && self.sessions.contains(&session) {
+            self.viewers.push(session);
         }
-        (!self.peers.is_empty()).then_some(PresenceState::Unknown)
+        was_viewing == self.viewers.is_empty()
+    }
+
+    /// None: nobody holds them.
+    fn standing(&self, unheard: &HashSet<NodeId>) -> Option<Standing> {
+        let mut heard = self.peers.iter().filter(|(peer, _)| !unheard.contains(peer));
+        let viewing = !self.viewers.is_empty() || heard.clone().any(|(_, viewing)| *viewing);
+        if self.is_here() || heard.next().is_some() {
+            return Some(Standing { state: PresenceState::Online, viewing });
+        }
+        (!self.peers.is_empty()).then_some(Standing { state: PresenceState::Unknown, viewing })
     }
 }
 
@@ -344,6 +398,7 @@ fn span(organization: OrganizationId) -> RangeInclusive<RoomKey> {
     RoomKey { organization, conversation: first }..=RoomKey { organization, conversation: last }
 }
 
-fn here(people: &HashMap<PersonKey, Present>) -> Vec<Who> {
-    people.values().filter(|present| present.is_here()).map(|present| present.who.clone()).collect()
+fn here(people: &HashMap<PersonKey, Present>) -> Vec<HeldPerson> {
+    let held = people.values().filter(|present| present.is_here());
+    held.map(|present| HeldPerson { who: present.who.clone(), viewing: !present.viewers.is_empty() }).collect()
 }

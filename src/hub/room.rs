@@ -9,10 +9,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use parlour_protocol::entry::{Content, Entry, NumberedEntry};
+use parlour_protocol::id::EntryId;
 use tokio::time::Instant;
 
 use crate::bus::interest::Subscription;
 use crate::domain::principal::View;
+use crate::domain::revision;
 use crate::domain::room::{Committed, Head, RoomKey};
 use crate::hub::frame::Turn;
 use crate::hub::locked;
@@ -274,6 +276,9 @@ impl State {
 
 impl Tail {
     fn push(&mut self, entry: Committed) {
+        if let Content::Redaction(redaction) = &entry.entry.content {
+            self.blank(redaction.entry_id);
+        }
         self.bytes += weight(&entry.entry);
         self.entries.push_back(entry);
         while self.entries.len() > TAIL_ENTRIES_MAX || self.bytes > TAIL_BYTES_MAX {
@@ -283,6 +288,17 @@ impl Tail {
                 before.seq = oldest.seq;
                 before.guest_seq = oldest.guest_seq.unwrap_or(before.guest_seq);
             }
+        }
+    }
+
+    /// Nobody who comes after a redaction reads from memory what the log no longer holds.
+    fn blank(&mut self, target: EntryId) {
+        for kept in self.entries.iter_mut().filter(|kept| revision::concerns(target, &kept.entry)) {
+            self.bytes -= weight(&kept.entry);
+            let mut entry = Entry::clone(&kept.entry);
+            entry.content = revision::blanked(&entry.content);
+            kept.entry = Arc::new(entry);
+            self.bytes += weight(&kept.entry);
         }
     }
 }
@@ -296,6 +312,7 @@ pub(super) fn weight(entry: &Entry) -> usize {
                 let offer = &body.card.offer;
                 (offer.options.len() + offer.details.len()) * 1024
             }
-            Content::Selection(_) | Content::Share(_) => 1024,
+            Content::Edit(body) => body.text.len(),
+            Content::Selection(_) | Content::Share(_) | Content::Redaction(_) => 1024,
         }
 }

@@ -249,7 +249,7 @@ fn lane(push: &Push) -> Lane {
         Push::Presence { conversation, who, .. } => key(Sign::Presence, *conversation, Some(who)),
         Push::Receipt { conversation, who, .. } => key(Sign::Receipt, *conversation, Some(who)),
         Push::Inbox { conversation } => key(Sign::Inbox, conversation.id, None),
-        Push::Typing { .. } => Lane::Dropped,
+        Push::Typing { .. } | Push::Seen { .. } => Lane::Dropped,
         Push::Entry { .. } => {
             debug_assert!(false, "entries are given by delivery, which keeps their order");
             Lane::Dropped

@@ -12,7 +12,7 @@ use parlour_protocol::entry::{Who, WhoKind};
 use parlour_protocol::id::{ConversationId, ShareId};
 use parlour_protocol::limits::TYPING_EXPIRES_MS;
 use parlour_protocol::push::Push;
-use parlour_protocol::reply::{Member as Present, PresenceState, Receipt};
+use parlour_protocol::reply::{CardSeen, Member as Present, PresenceState, Receipt};
 use parlour_protocol::share::{Right, Share};
 use tokio::time::Instant;
 
@@ -23,7 +23,7 @@ use crate::domain::principal::{Actor, View};
 use crate::domain::room::RoomKey;
 use crate::hub::agenda::Due;
 use crate::hub::member::Member;
-use crate::hub::presence::Change;
+use crate::hub::presence::{Change, Settled, Standing};
 use crate::hub::session::Session;
 use crate::hub::{Hub, frame, same_person, typing};
 
@@ -52,7 +52,24 @@ impl Hub {
     /// Who is present in the grant's conversation.
     pub fn members(&self, grant: &Grant<Read>) -> Vec<Present> {
         let organization = grant.principal().organization.id;
-        self.presence.members(RoomKey { organization, conversation: grant.conversation() })
+        let room = RoomKey { organization, conversation: grant.conversation() };
+        self.presence.members(room, grant.principal().view())
+    }
+
+    /// A session's person looks at the conversation, or no longer does. It counts while the session is attached.
+    pub fn view(&self, session: &Arc<Session>, grant: &Grant<Read>, viewing: bool) {
+        let room = RoomKey { organization: session.organization(), conversation: grant.conversation() };
+        self.tell_settled(room, self.presence.view(room, session.who(), session.id(), viewing));
+    }
+
+    /// Tells what came of a change on this node: the others here, and peers.
+    pub(super) fn tell_settled(&self, room: RoomKey, settled: Settled) {
+        if settled.is_news {
+            self.announce_soon(room);
+        }
+        if let Some(change) = settled.change {
+            self.tell_change(&change, |_| true);
+        }
     }
 
     /// Whether a guest is present.
@@ -105,6 +122,21 @@ impl Hub {
         self.tell(room, push, |_| true);
     }
 
+    /// A guest has seen more of a card; staff hear it.
+    pub fn seen(&self, room: RoomKey, seen: &CardSeen) {
+        self.tell_seen(room, seen);
+        self.publish_sign(room, Sign::Seen { seen: Box::new(seen.clone()) });
+    }
+
+    /// Tells this node's staff members what a guest has seen, as reported here or to a peer.
+    pub(super) fn tell_seen(&self, room: RoomKey, seen: &CardSeen) {
+        let push = |view| match view {
+            View::Staff => Some(Push::Seen { conversation: room.conversation, seen: Box::new(seen.clone()) }),
+            View::Guest => None,
+        };
+        self.tell(room, push, |_| true);
+    }
+
     /// A session's rights in a conversation as they now stand. It is told when that is news; without the right to read it
     /// hears nothing more of the conversation.
     pub fn set_rights(&self, session: &Arc<Session>, conversation: ConversationId, rights: &[Right]) {
@@ -129,31 +161,23 @@ impl Hub {
     /// Tells one member what has changed since it was told `members`.
     pub(super) fn tell_changes(&self, member: &Member, members: &[Present]) {
         let room = member.room().key();
-        let now = self.presence.members(room);
-        let push = |who: &Who, state| {
-            member.session().push(&Push::Presence { conversation: room.conversation, who: who.clone(), state });
-        };
+        let now = self.presence.members(room, member.session().view());
+        let push = |who: &Who, standing| member.session().push(&presence_push(room, who, standing));
         if now == members {
             return;
         }
         let (before, after) = (states(members), states(&now));
-        for present in now.iter().filter(|present| before.get(&person(present)) != Some(&present.state)) {
-            push(&present.who, present.state);
+        for present in now.iter().filter(|present| before.get(&person(present)) != Some(&standing(present))) {
+            push(&present.who, standing(present));
         }
         for present in members.iter().filter(|present| !after.contains_key(&person(present))) {
-            push(&present.who, PresenceState::Offline);
+            push(&present.who, Standing { state: PresenceState::Offline, viewing: false });
         }
     }
 
     /// Lets somebody go whose grace has run out here; another node may still hold them.
     pub(super) fn go_offline(&self, room: RoomKey, who: &Who, now: Instant) {
-        let settled = self.presence.expire(room, who, now);
-        if settled.is_news {
-            self.announce_soon(room);
-        }
-        if let Some(change) = settled.change {
-            self.tell_change(&change, |_| true);
-        }
+        self.tell_settled(room, self.presence.expire(room, who, now));
     }
 
     /// Ends a typing sign that was not renewed. Peers end theirs by themselves.
@@ -165,16 +189,20 @@ impl Hub {
 
     /// Tells this node's members a change of presence, from here or from a peer.
     pub(super) fn tell_change(&self, change: &Change, hears: impl Fn(&Arc<Member>) -> bool) {
-        let Change { room, who, mut state } = change.clone();
+        let Change { room, who, mut before, mut standing } = change.clone();
         loop {
-            let push = |_| Some(Push::Presence { conversation: room.conversation, who: who.clone(), state });
+            // What is no news in a view is not heard in it: guests do not learn when staff look.
+            let push = |view| {
+                let told = standing.in_view(view);
+                (told != before.in_view(view)).then(|| presence_push(room, &who, told))
+            };
             self.tell(room, push, &hears);
             // Whoever changed it since may have told so before us, and ours would be the last word.
-            let current = self.presence.state(room, &who);
-            if current == state {
+            let current = self.presence.standing(room, &who);
+            if current == standing {
                 break;
             }
-            state = current;
+            (before, standing) = (standing, current);
         }
         if who.kind == WhoKind::Guest {
             // Every node with staff of the organization hears of it by itself.
@@ -229,8 +257,16 @@ impl Hub {
 }
 
 /// Found by person: in a large room everybody's list is compared with everybody's.
-fn states(members: &[Present]) -> HashMap<(WhoKind, &str), PresenceState> {
-    members.iter().map(|present| (person(present), present.state)).collect()
+fn states(members: &[Present]) -> HashMap<(WhoKind, &str), Standing> {
+    members.iter().map(|present| (person(present), standing(present))).collect()
+}
+
+fn standing(present: &Present) -> Standing {
+    Standing { state: present.state, viewing: present.viewing }
+}
+
+fn presence_push(room: RoomKey, who: &Who, Standing { state, viewing }: Standing) -> Push {
+    Push::Presence { conversation: room.conversation, who: who.clone(), state, viewing }
 }
 
 fn person(present: &Present) -> (WhoKind, &str) {

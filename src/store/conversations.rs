@@ -185,19 +185,24 @@ pub async fn list(tx: &mut TenantTx, query: &ListQuery) -> Result<(Vec<Conversat
                s.created_at, s.updated_at, s.total as "total!", coalesce(w.read, 0) as "read!", u.unread as "unread!",
                e.kind as "kind?", e.audience as "audience?", e.author_kind as "author_kind?",
                e.author_id as "author_id?", e.author_name as "author_name?", e.at as "at?",
-               e.body as "body?: Json<serde_json::Value>"
+               case when edited.text is null then e.body else jsonb_set(e.body, '{text}', to_jsonb(edited.text)) end
+                 as "body?: Json<serde_json::Value>"
           from shown s
           left join watermarks w on w.organization_id = s.organization_id and w.conversation_id = s.id
                                 and w.reader_kind = 'staff' and w.reader_id = $2
           left join lateral (
             select * from entries e where e.organization_id = s.organization_id and e.conversation_id = s.id
-                                      and e.kind <> 'share'
+                                      and e.kind not in ('share', 'edit', 'redaction')
              order by e.seq desc limit 1) e on true
+          left join lateral (
+            select t.body->>'text' as text from entries t
+             where t.organization_id = s.organization_id and t.conversation_id = s.id and t.target_seq = e.seq and t.kind = 'edit'
+             order by t.seq desc limit 1) edited on true
           left join lateral (
             select count(*) as unread from (
               select 1 from entries n where n.organization_id = s.organization_id and n.conversation_id = s.id
                  -- Not coalesce: PostgreSQL takes it for leaky, and behind a policy would read the whole log.
-                 and n.seq > case when w.read is null then 0 else w.read end and n.kind <> 'share' and n.author_id is distinct from $2 limit 100) n
+                 and n.seq > case when w.read is null then 0 else w.read end and n.kind not in ('share', 'edit', 'redaction') and n.author_id is distinct from $2 limit 100) n
           ) u on true
          order by case when $8 = '-last_entry_at' then s.last_entry_at end desc nulls last,
                   case when $8 = 'last_entry_at' then s.last_entry_at end asc nulls first,
@@ -277,7 +282,7 @@ impl Row {
             Content::Message(text) | Content::Note(text) => text.text.as_str(),
             Content::Card(card) => card.card.offer.title.as_str(),
             Content::Selection(selection) => selection.labels.first().map_or("", String::as_str),
-            Content::Share(_) => "",
+            Content::Share(_) | Content::Edit(_) | Content::Redaction(_) => "",
         };
         Some(Preview {
             audience: Audience::find(self.audience.as_deref()?)?,

@@ -16,8 +16,10 @@ pub mod migrate;
 pub mod nodes;
 pub mod organizations;
 pub mod platform;
+pub mod seen;
 pub mod shares;
 pub mod tenant;
+pub mod tickets;
 pub mod watermarks;
 
 use std::str::FromStr;

@@ -63,6 +63,13 @@ async fn carry_out<'a>(caller: &'a Caller<'a>, id: u64, command: Command) -> Opt
             caller.stop_typing(note.conversation);
             return caller.durable::<command::Note>(id, desk.note(principal, note)).await;
         }
+        Command::Edit(edit) => {
+            caller.stop_typing(edit.conversation);
+            return caller.durable::<command::Edit>(id, desk.edit(principal, edit)).await;
+        }
+        Command::Redact(redact) => {
+            return caller.durable::<command::Redact>(id, desk.redact(principal, redact)).await;
+        }
         Command::Select(select) => {
             return caller.durable::<command::Select>(id, desk.select(principal, select)).await;
         }
@@ -79,6 +86,7 @@ async fn carry_out<'a>(caller: &'a Caller<'a>, id: u64, command: Command) -> Opt
         Command::Refresh(refresh) => caller.answer::<command::Refresh>(id, caller.refresh(refresh).await),
         Command::Detach(detach) => caller.answer::<command::Detach>(id, caller.detach(detach.conversation)),
         Command::Subscribe(subscribe) => caller.answer::<command::Subscribe>(id, caller.subscribe(subscribe.topic)),
+        Command::Seen(seen) => caller.answer::<command::Seen>(id, desk.seen(principal, seen).await),
         Command::Typing(typing) => caller.answer::<command::Typing>(id, caller.typing(typing).await),
         Command::Presence(presence) => caller.answer::<command::Presence>(id, caller.presence(presence).await),
         Command::Read(read) => caller.answer::<command::Read>(id, desk.read(principal, read).await),
@@ -139,9 +147,11 @@ impl<'a> Caller<'a> {
         let principal = self.session.principal();
         let (grant, facts, conversation) = self.grant::<policy::Read>(&principal, attach.conversation).await?;
         let rights = policy::rights(&principal, &facts);
-        let for_receipts = grant.clone();
-        let welcome =
-            async { Ok(Welcome { conversation, rights, receipts: self.gate.desk.receipts(for_receipts).await? }) };
+        let for_readers = grant.clone();
+        let welcome = async {
+            let (receipts, seen) = self.gate.desk.readers(for_readers).await?;
+            Ok(Welcome { conversation, rights, receipts, seen })
+        };
         self.gate.hub.attach(self.session, id, grant, attach.since, welcome).await?;
         // Rights that changed while the log was read were told to attached sessions only.
         let now = self.session.principal();
@@ -175,6 +185,9 @@ impl<'a> Caller<'a> {
 
     async fn presence(&self, presence: command::Presence) -> Answered<command::Presence> {
         let (grant, ..) = self.grant::<policy::Read>(&self.session.principal(), presence.conversation).await?;
+        if let Some(viewing) = presence.viewing {
+            self.gate.hub.view(self.session, &grant, viewing);
+        }
         Ok(Members { members: self.gate.hub.members(&grant) })
     }
 

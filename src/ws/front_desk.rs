@@ -6,12 +6,13 @@ use std::time::Duration;
 use parlour_protocol::command;
 use parlour_protocol::error::ErrorBody;
 use parlour_protocol::id::ConversationId;
-use parlour_protocol::reply::{Appended, ConversationRef, Page, Receipt, Selected, Watermarks};
+use parlour_protocol::reply::{Appended, CardSeen, ConversationRef, Empty, Page, Receipt, Selected, Watermarks};
 
-use crate::auth::Auth;
+use crate::auth::{self, Auth};
 use crate::commands::Commands;
 use crate::commands::failure::Failure;
 use crate::commands::post::Begun;
+use crate::commands::revise::Named;
 use crate::domain::policy::{Facts, Grant, Read};
 use crate::domain::principal::{Principal, View};
 use crate::domain::selection::Choice;
@@ -44,17 +45,22 @@ fn later<'a, T: 'a>(begun: Begun<'a, T>) -> Answer<'a, T> {
     Box::pin(async move { begun.await.map_err(outward) })
 }
 
+fn admitted(known: auth::Authenticated) -> Authenticated {
+    // A link can end before the token does.
+    let expires_in = match (known.expires_in, known.ends_in) {
+        (Some(token), Some(link)) => Some(token.min(link)),
+        (token, link) => token.or(link),
+    };
+    Authenticated { principal: known.principal, expires_in }
+}
+
 impl Desk for FrontDesk {
     fn authenticate(&self, token: String) -> Answer<'_, Authenticated> {
-        Box::pin(async move {
-            let known = self.auth.authenticate(&token).await.map_err(outward)?;
-            // A link can end before the token does.
-            let expires_in = match (known.expires_in, known.ends_in) {
-                (Some(token), Some(link)) => Some(token.min(link)),
-                (token, link) => token.or(link),
-            };
-            Ok(Authenticated { principal: known.principal, expires_in })
-        })
+        Box::pin(async move { self.auth.authenticate(&token).await.map(admitted).map_err(outward) })
+    }
+
+    fn redeem(&self, ticket: String, origin: Option<String>) -> Answer<'_, Authenticated> {
+        Box::pin(async move { self.auth.redeem(&ticket, origin.as_deref()).await.map(admitted).map_err(outward) })
     }
 
     fn reload(&self, principal: Arc<Principal>) -> Answer<'_, Option<Arc<Principal>>> {
@@ -80,14 +86,31 @@ impl Desk for FrontDesk {
         })
     }
 
-    fn receipts(&self, grant: Grant<Read>) -> Answer<'_, Vec<Receipt>> {
-        Box::pin(async move { self.commands.receipts(&grant).await.map_err(outward) })
+    fn readers(&self, grant: Grant<Read>) -> Answer<'_, (Vec<Receipt>, Option<Vec<CardSeen>>)> {
+        Box::pin(async move { self.commands.readers(&grant).await.map_err(outward) })
     }
 
     fn send(&self, principal: Arc<Principal>, command: command::Send) -> Answer<'_, Answer<'_, Appended>> {
         Box::pin(async move {
             let command::Send { conversation, client_id, text } = command;
             self.commands.begin_send(&principal, conversation, client_id, text).await.map(later).map_err(outward)
+        })
+    }
+
+    fn edit(&self, principal: Arc<Principal>, command: command::Edit) -> Answer<'_, Answer<'_, Appended>> {
+        Box::pin(async move {
+            let command::Edit { conversation, client_id, entry_id, seq, text } = command;
+            let target = Named { entry: entry_id, seq };
+            let begun = self.commands.begin_edit(&principal, conversation, client_id, target, text).await;
+            begun.map(later).map_err(outward)
+        })
+    }
+
+    fn redact(&self, principal: Arc<Principal>, command: command::Redact) -> Answer<'_, Answer<'_, Appended>> {
+        Box::pin(async move {
+            let command::Redact { conversation, client_id, entry_id, seq } = command;
+            let target = Named { entry: entry_id, seq };
+            self.commands.begin_redact(&principal, conversation, client_id, target).await.map(later).map_err(outward)
         })
     }
 
@@ -103,6 +126,14 @@ impl Desk for FrontDesk {
             let command::Select { conversation, client_id, card, version, options } = command;
             let choice = Choice { card, version, options };
             self.commands.begin_select(&principal, conversation, client_id, choice).await.map(later).map_err(outward)
+        })
+    }
+
+    fn seen(&self, principal: Arc<Principal>, command: command::Seen) -> Answer<'_, Empty> {
+        Box::pin(async move {
+            let command::Seen { conversation, card, version, options } = command;
+            self.commands.seen(&principal, conversation, card, version, &options).await.map_err(outward)?;
+            Ok(Empty {})
         })
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use parlour_protocol::close::CloseCode;
 use parlour_protocol::codec::Codec;
-use parlour_protocol::command::Command;
+use parlour_protocol::command::{self, Command};
 use parlour_protocol::error::{ErrorBody, ErrorCode};
 use parlour_protocol::limits::{HEARTBEAT_MS, HELLO_TIMEOUT_MS, Limits};
 use parlour_protocol::reply::{self, OrganizationRef, Outcome, PrincipalInfo, Reply};
@@ -31,9 +31,18 @@ pub(super) struct Greeted {
 }
 
 /// Hears the first message and opens the session; none when the socket is over.
-pub(super) async fn greet(gate: &Gate, wire: &mut Wire, codec: Codec) -> Option<Greeted> {
-    let (id, token) = hear_hello(wire, codec, &Throttle::new(gate.config.limits)).await?;
-    let authenticated = timeout(AUTHENTICATE_TIMEOUT, gate.desk.authenticate(token)).await;
+pub(super) async fn greet(gate: &Gate, wire: &mut Wire, codec: Codec, origin: Option<String>) -> Option<Greeted> {
+    let (id, hello) = hear_hello(wire, codec, &Throttle::new(gate.config.limits)).await?;
+    let authenticating = match (hello.token, hello.ticket) {
+        (Some(token), None) => gate.desk.authenticate(token),
+        (None, Some(ticket)) => gate.desk.redeem(ticket, origin),
+        _ => {
+            let error = ErrorBody::new(ErrorCode::Unauthenticated, "hello brings a token or a ticket");
+            refuse(wire, codec, Some(id), error, CloseCode::Unauthenticated);
+            return None;
+        }
+    };
+    let authenticated = timeout(AUTHENTICATE_TIMEOUT, authenticating).await;
     let answer = authenticated.unwrap_or_else(|_| {
         Err(ErrorBody::new(ErrorCode::Unavailable, "the credential cannot be checked now").with("retry_after_ms", 1000))
     });
@@ -50,7 +59,7 @@ pub(super) async fn greet(gate: &Gate, wire: &mut Wire, codec: Codec) -> Option<
     }
 }
 
-async fn hear_hello(wire: &mut Wire, codec: Codec, throttle: &Throttle) -> Option<(u64, String)> {
+async fn hear_hello(wire: &mut Wire, codec: Codec, throttle: &Throttle) -> Option<(u64, command::Hello)> {
     let deadline = Instant::now() + Duration::from_millis(HELLO_TIMEOUT_MS);
     let message = loop {
         match wire.next(true, deadline).await {
@@ -67,7 +76,7 @@ async fn hear_hello(wire: &mut Wire, codec: Codec, throttle: &Throttle) -> Optio
     };
     match codec.decode_command(&message) {
         Ok(numbered) => match numbered.command {
-            Command::Hello(hello) => Some((numbered.id, hello.token)),
+            Command::Hello(hello) => Some((numbered.id, hello)),
             _ => {
                 let error = ErrorBody::new(ErrorCode::Unauthenticated, "the first message must be hello");
                 refuse(wire, codec, Some(numbered.id), error, CloseCode::Unauthenticated);

@@ -104,12 +104,13 @@ impl<'a> Pipeline<'a> {
 fn overlaps(job: &Job) -> bool {
     match job {
         Job::Command(numbered) => match &numbered.command {
-            Command::Send(_) | Command::Note(_) | Command::Select(_) => true,
+            Command::Send(_) | Command::Edit(_) | Command::Redact(_) | Command::Note(_) | Command::Select(_) => true,
             Command::Hello(_)
             | Command::Refresh(_)
             | Command::Attach(_)
             | Command::Detach(_)
             | Command::Subscribe(_)
+            | Command::Seen(_)
             | Command::Typing(_)
             | Command::Presence(_)
             | Command::Read(_)

@@ -34,20 +34,30 @@ use crate::ws::{Gate, own_moment};
 /// How long what was begun may take to be answered when the node drains.
 const DRAIN_ANSWERS: Duration = Duration::from_secs(5);
 
+/// What the handshake left to know.
+pub(super) struct Handshake {
+    /// What was agreed on.
+    pub codec: Codec,
+    /// Where the page that connects comes from; none when it is no page.
+    pub origin: Option<String>,
+    /// The place it has among those that have not said hello.
+    pub place: Place,
+}
+
 /// Serves a socket from its first message to its last.
-pub(super) async fn serve(gate: Arc<Gate>, codec: Codec, stream: TcpStream, early: Bytes, place: Place) {
-    let mut wire = Wire::new(codec, stream, early);
-    if AssertUnwindSafe(attend(&gate, codec, &mut wire, place)).catch_unwind().await.is_err() {
+pub(super) async fn serve(gate: Arc<Gate>, caller: Handshake, stream: TcpStream, early: Bytes) {
+    let mut wire = Wire::new(caller.codec, stream, early);
+    if AssertUnwindSafe(attend(&gate, caller, &mut wire)).catch_unwind().await.is_err() {
         tracing::error!("the task of a socket panicked; only that socket ends");
         wire.close(CloseCode::Internal);
     }
     wire.finish().await;
 }
 
-async fn attend(gate: &Gate, codec: Codec, wire: &mut Wire, place: Place) {
+async fn attend(gate: &Gate, Handshake { codec, origin, place }: Handshake, wire: &mut Wire) {
     // Both branches are cancel-safe: a socket that is asked to leave before its hello has nothing to lose.
     let greeted = tokio::select! {
-        greeted = greet(gate, wire, codec) => greeted,
+        greeted = greet(gate, wire, codec, origin) => greeted,
         () = gate.drain.cancelled() => None,
     };
     drop(place);

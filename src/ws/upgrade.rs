@@ -27,8 +27,8 @@ use tokio::time::{Instant, timeout};
 use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
 use uuid::Uuid;
 
-use crate::ws::throttle::Place;
-use crate::ws::{Gate, own_moment, session};
+use crate::ws::session::{self, Handshake};
+use crate::ws::{Gate, own_moment};
 
 /// Credentials do not belong into a URL, whatever they are called there.
 const SECRET_PARAMETERS: [&str; 3] = ["token", "access_token", "ticket"];
@@ -46,13 +46,13 @@ pub struct ClientAddress(pub IpAddr);
 /// `GET /api/v1/ws`.
 pub async fn upgrade(State(gate): State<Arc<Gate>>, mut request: Request) -> Response {
     let request_id = request_id(request.headers());
-    let (response, codec, place) = match admit(&gate, &request) {
+    let (response, handshake) = match admit(&gate, &request) {
         Ok(admitted) => admitted,
         Err(refused) => return refusal(&refused, &request_id),
     };
     let slot = request.extensions().get::<Arc<OwnedSemaphorePermit>>().cloned();
     let upgrading = hyper::upgrade::on(&mut request);
-    let socket = serve(Arc::clone(&gate), upgrading, codec, place);
+    let socket = serve(Arc::clone(&gate), upgrading, handshake);
     let abort = gate.abort.clone();
     gate.tracker.spawn(async move {
         // The place of the connection is kept for as long as the socket lives.
@@ -66,10 +66,10 @@ pub async fn upgrade(State(gate): State<Arc<Gate>>, mut request: Request) -> Res
     response
 }
 
-async fn serve(gate: Arc<Gate>, upgrading: OnUpgrade, codec: Codec, place: Place) {
+async fn serve(gate: Arc<Gate>, upgrading: OnUpgrade, handshake: Handshake) {
     let Ok(Ok(upgraded)) = timeout(UPGRADE_TIMEOUT, upgrading).await else { return };
     match socket_of(upgraded) {
-        Some((stream, early)) => session::serve(gate, codec, stream, early, place).await,
+        Some((stream, early)) => session::serve(gate, handshake, stream, early).await,
         None => tracing::error!("an upgraded connection is no plain TCP socket; the listener must serve it as one"),
     }
 }
@@ -81,7 +81,7 @@ fn socket_of(upgraded: Upgraded) -> Option<(TcpStream, Bytes)> {
     Some((parts.io.into_inner(), Bytes::copy_from_slice(&parts.read_buf)))
 }
 
-fn admit(gate: &Gate, request: &Request) -> Result<(Response, Codec, Place), ErrorBody> {
+fn admit(gate: &Gate, request: &Request) -> Result<(Response, Handshake), ErrorBody> {
     if has_secret(request.uri()) {
         return Err(ErrorBody::new(ErrorCode::TokenInUrl, "send the token in the first message, never in the URL"));
     }
@@ -109,7 +109,8 @@ fn admit(gate: &Gate, request: &Request) -> Result<(Response, Codec, Place), Err
         metrics::counter!("parlour_upgrades_put_off_total").increment(1);
         return unavailable("too many clients at once; try again", moment);
     }
-    Ok((response, codec, place))
+    let origin = origin(request.headers());
+    Ok((response, Handshake { codec, origin, place }))
 }
 
 fn has_secret(uri: &Uri) -> bool {
@@ -148,6 +149,11 @@ fn negotiate(asked: &HeaderMap, answer: &mut HeaderMap) -> Result<Codec, ErrorBo
     })?;
     answer.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(codec.subprotocol()));
     Ok(codec)
+}
+
+/// The page's origin, as tickets remember it.
+fn origin(headers: &HeaderMap) -> Option<String> {
+    headers.get(ORIGIN).and_then(|origin| origin.to_str().ok()).map(str::to_ascii_lowercase)
 }
 
 fn address(request: &Request) -> IpAddr {

@@ -201,6 +201,7 @@ async fn attach(app: &TestApp, session: &Arc<Session>, conversation: parlour_pro
         Facts { organization, conversation, user_id: None, assigned_to: None, watchers: Vec::new(), access_version: 1 };
     let grant = policy::authorize(&session.principal(), &facts).expect("an administrator");
     let reference = ConversationRef { id: conversation, title: "Maria".into(), status: None, stage: None };
-    let welcome = async { Ok(Welcome { conversation: reference, rights: vec![Right::Read], receipts: Vec::new() }) };
+    let welcome =
+        async { Ok(Welcome { conversation: reference, rights: vec![Right::Read], receipts: Vec::new(), seen: None }) };
     app.app.hub().attach(session, 1, grant, None, welcome).await.expect("attached");
 }

@@ -61,9 +61,16 @@ export function fields(schema, id) {
   return [...required, ...rest].map((name) => row(name, properties[name], required.includes(name), id));
 }
 
+/** What is optional may always be `null`, which means absent: not worth a word in every line. */
+function withoutNull(schema) {
+  const rest = (choice) => choice?.filter((one) => one !== "null" && one.type !== "null");
+  if (Array.isArray(schema.type)) return { ...schema, type: rest(schema.type) };
+  return schema.anyOf ? { ...schema, anyOf: rest(schema.anyOf) } : schema;
+}
+
 export function row(name, schema, isRequired, id, note = schema.description) {
   const title = el("dt", {}, name, isRequired ? "" : el("span", {}, " optional"));
-  return el("div.field", {}, title, el("dd", {}, el("div.type", {}, type(schema, id)), prose(note)));
+  return el("div.field", {}, title, el("dd", {}, el("div.type", {}, type(isRequired ? schema : withoutNull(schema), id)), prose(note)));
 }
 
 export const list = (rows) => (rows.length > 0 ? el("dl.fields", {}, rows) : undefined);

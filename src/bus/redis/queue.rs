@@ -183,7 +183,8 @@ fn content(content: &Content) -> usize {
     match content {
         Content::Message(text) | Content::Note(text) => 2 * FRAME_BYTES + text.text.len(),
         Content::Card(_) | Content::Selection(_) => CARD_BYTES_MAX,
-        Content::Share(_) => 4 * FRAME_BYTES,
+        Content::Edit(edit) => 2 * FRAME_BYTES + edit.text.len(),
+        Content::Share(_) | Content::Redaction(_) => 4 * FRAME_BYTES,
     }
 }
 
@@ -242,7 +243,7 @@ mod tests {
     fn bytes_count_too() {
         let (queue, channel) = open();
         let mut large = committed(room_key(), 1, None);
-        let text = parlour_protocol::entry::Text { text: "x".repeat(100_000) };
+        let text = parlour_protocol::entry::Text::new("x".repeat(100_000));
         std::sync::Arc::make_mut(&mut large.entry).content = Content::Note(text);
         for _ in 0..1_000 {
             queue.put(channel, Message::Entries(vec![large.clone()]));
@@ -265,8 +266,11 @@ mod tests {
         let node = crate::domain::node::NodeId::generate();
         let channel = Channel::Conversation(room_key());
         let who = Who { kind: WhoKind::Guest, id: "g".repeat(36), name: "Maria Unterwegs".into() };
-        let held =
-            crate::bus::message::Held { conversation: room_key().conversation, number: 1, people: vec![who; 50] };
+        let held = crate::bus::message::Held {
+            conversation: room_key().conversation,
+            number: 1,
+            people: vec![crate::bus::message::HeldPerson { who, viewing: false }; 50],
+        };
         let presence = crate::bus::message::Presence { complete: None, rooms: vec![held] };
         for message in [entry(1), typing(1), Message::Farewell, Message::Presence(presence)] {
             let bytes = crate::bus::envelope::encode(node, channel, &message).len();

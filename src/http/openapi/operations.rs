@@ -90,6 +90,11 @@ fn authentication(document: &mut Document) {
         .refuses(&[401])
         .done();
     document
+        .route(("post", "/api/v1/auth/ticket"), EVERYBODY, Bearer, "A ticket for a socket")
+        .says("`hello` takes it instead of a credential: once, within its life, from the same page.")
+        .gives::<auth::Ticket>(&[200])
+        .done();
+    document
         .route(("get", "/api/v1/me"), DMC, Bearer, "Who I am and what I may do")
         .gives::<me::Me>(&[200])
         .done();
@@ -121,7 +126,7 @@ fn transcript(document: &mut Document) {
         .lists::<NumberedEntry, entries::TranscriptMeta>()
         .done();
     document
-        .route(("post", "/api/v1/conversations/{id}/entries"), EVERYBODY, Bearer, "Send a message or write a note")
+        .route(("post", "/api/v1/conversations/{id}/entries"), EVERYBODY, Bearer, "Write, edit or redact")
         .once()
         .takes::<entries::Create>(true)
         .gives::<Appended>(&[201, 200])

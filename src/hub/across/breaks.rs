@@ -14,7 +14,7 @@ use tokio::task::yield_now;
 use tokio::time::{Instant, advance, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::bus::message::{Held, Lane, Message};
+use crate::bus::message::{Held, HeldPerson, Lane, Message};
 use crate::domain::node::NodeId;
 use crate::domain::room::{Committed, RoomKey};
 use crate::hub::across::tests::{Node, SECOND, meeting, nodes, of_type, presence, states};
@@ -307,7 +307,11 @@ fn forgetting_an_organization_costs_no_more_among_many() {
     let who = Who { kind: WhoKind::Guest, id: "g".to_owned(), name: "Maria".to_owned() };
     let rooms: Vec<RoomKey> = (0..20_000).map(|_| room_key()).collect();
     for room in &rooms {
-        let held = Held { conversation: room.conversation, number: 1, people: vec![who.clone()] };
+        let held = Held {
+            conversation: room.conversation,
+            number: 1,
+            people: vec![HeldPerson { who: who.clone(), viewing: false }],
+        };
         presence.announced(node, room.organization, held);
     }
     let began = std::time::Instant::now();

@@ -160,6 +160,7 @@ impl Hub {
                 }
             }
             Sign::Receipt { who, staff, guest } => self.tell_receipt(room, &who, staff, guest),
+            Sign::Seen { seen } => self.tell_seen(room, &seen),
             Sign::Share { share } => self.tell_share(room, &share),
         }
     }

@@ -1,4 +1,4 @@
-//! One call of the append function: a batch of drafts in, a verdict for each out. The only caller of `append_v1`.
+//! One call of the append function: a batch of drafts in, a verdict for each out. The only caller of `append_v2`.
 //!
 //! Knows the arrays of the function and the meaning of its verdicts, nothing of queues or retries.
 
@@ -34,6 +34,8 @@ pub enum Verdict {
     Ended,
     /// The card moved on: decide again.
     StaleCard,
+    /// The entry to be changed was redacted: decide again.
+    StaleTarget,
     /// No such conversation.
     NotFound,
     /// The conversation is locked elsewhere; nothing was done.
@@ -94,6 +96,7 @@ struct Columns {
     card: Vec<Option<Uuid>>,
     card_revision: Vec<Option<i32>>,
     card_change: Vec<Option<String>>,
+    target: Vec<Option<i64>>,
 }
 
 impl Columns {
@@ -105,7 +108,7 @@ impl Columns {
         self.client.push(draft.client_id.0);
         self.hash.push(draft.hash.to_vec());
         self.kind.push(draft.content.kind().to_owned());
-        self.audience.push(draft.content.audience().as_str().to_owned());
+        self.audience.push(draft.audience.as_str().to_owned());
         self.author_kind.push(principal.kind().as_str().to_owned());
         self.author.push(principal.author());
         self.author_name.push(principal.name.clone());
@@ -118,6 +121,7 @@ impl Columns {
         self.card.push(draft.card.as_ref().map(|change| change.card.0));
         self.card_revision.push(draft.card.as_ref().map(|change| change.revision));
         self.card_change.push(draft.card.as_ref().map(|change| change.change.to_string()));
+        self.target.push(draft.target);
     }
 }
 
@@ -142,7 +146,7 @@ pub async fn call(connection: &mut PgConnection, drafts: &[&Draft], wait: Wait) 
         VerdictRow,
         r#"select verdict as "verdict!", epoch, entry_id as "entry_id!", seq, guest_seq, at as "at!",
                   outcome as "outcome: Json<Value>"
-             from append_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)"#,
+             from append_v2($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)"#,
         wait == Wait::Lock,
         &columns.organization,
         &columns.conversation,
@@ -162,7 +166,8 @@ pub async fn call(connection: &mut PgConnection, drafts: &[&Draft], wait: Wait) 
         &columns.refusal as &[Option<String>],
         &columns.card as &[Option<Uuid>],
         &columns.card_revision as &[Option<i32>],
-        &columns.card_change as &[Option<String>]
+        &columns.card_change as &[Option<String>],
+        &columns.target as &[Option<i64>]
     )
     .fetch_all(connection)
     .await?;
@@ -195,6 +200,7 @@ fn verdict(row: VerdictRow, draft: &Draft) -> Result<Verdict, sqlx::Error> {
         "stale_grant" => Verdict::StaleGrant,
         "ended" => Verdict::Ended,
         "stale_card" => Verdict::StaleCard,
+        "stale_target" => Verdict::StaleTarget,
         "not_found" => Verdict::NotFound,
         "busy" => Verdict::Busy,
         other => return Err(sqlx::Error::Protocol(format!("unknown verdict {other}"))),
@@ -214,7 +220,7 @@ fn committed(
     let entry = Entry {
         id: draft.entry,
         client_id: draft.client_id,
-        audience: draft.content.audience(),
+        audience: draft.audience,
         content: draft.content.clone(),
         author: draft.principal.who(),
         at: Timestamp(at),

@@ -59,29 +59,29 @@ impl Pending {
     }
 }
 
-/// Takes the next batch out of a queue, in order. A draft stays behind when the batch already holds its key or its card (one
-/// call could not tell which came first), or enough of its organization while others wait; then so does everything after it
+/// Takes the next batch out of a queue, in order. A draft stays behind when the batch already holds its key, its card or its
+/// target (one call could not tell which came first), or enough of its organization while others wait; then so does everything after it
 /// in the same conversation.
 pub(in crate::store::log) fn take_batch(queue: &mut VecDeque<Pending>) -> Vec<Pending> {
     let organizations: HashSet<_> = queue.iter().map(|pending| pending.room().organization).collect();
     let per_organization = if organizations.len() > 1 { BATCH_ORGANIZATION_MAX } else { BATCH_MAX };
     let mut batch: Vec<Pending> = Vec::new();
     let mut behind = VecDeque::new();
-    let (mut keys, mut cards, mut held) = (HashSet::new(), HashSet::new(), HashSet::new());
+    let (mut keys, mut touched, mut held) = (HashSet::new(), HashSet::new(), HashSet::new());
     let mut counts: HashMap<_, usize> = HashMap::new();
     for pending in queue.drain(..) {
         let room = pending.room();
-        let card = pending.draft.card.as_ref().map(|change| change.card);
+        let touches = pending.draft.touches();
         let count = counts.entry(room.organization).or_default();
         let fits = batch.len() < BATCH_MAX
             && *count < per_organization
             && !held.contains(&room)
             && !keys.contains(&pending.key())
-            && !card.is_some_and(|card| cards.contains(&card));
+            && !touches.is_some_and(|what| touched.contains(&what));
         if fits {
             *count += 1;
             keys.insert(pending.key());
-            cards.extend(card);
+            touched.extend(touches);
             batch.push(pending);
         } else {
             held.insert(room);

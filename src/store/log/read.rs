@@ -3,10 +3,11 @@
 //! A page never holds more than 200 entries or 128 KiB, and never a hole: where it is cut, it is cut at the far end.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use parlour_protocol::entry::{Audience, Content, Entry, NumberedEntry, Who, WhoKind};
 use parlour_protocol::id::{ClientId, EntryId};
-use parlour_protocol::limits::{PAGE_BYTES_MAX, PAGE_ENTRIES_MAX};
+use parlour_protocol::limits::{EDIT_WINDOW_MS, PAGE_BYTES_MAX, PAGE_ENTRIES_MAX};
 use parlour_protocol::time::Timestamp;
 use serde_json::{Value, json};
 use sqlx::types::Json;
@@ -15,6 +16,7 @@ use uuid::Uuid;
 
 use crate::domain::policy::{Grant, Read};
 use crate::domain::principal::{OrgScope, View};
+use crate::domain::revision::Target;
 use crate::domain::room::{Committed, Head, RoomKey};
 use crate::store::Store;
 use crate::store::error::StoreError;
@@ -212,6 +214,32 @@ async fn after(store: &Store, room: RoomKey, seq: i64) -> Result<Vec<Committed>,
             Ok(Committed { room, epoch: bounds.epoch, seq, guest_seq, entry: Arc::new(row.into_entry()?) })
         })
         .collect()
+}
+
+/// The entry that the grant's principal knows by this number and identity, to be changed; none when it is not in their view.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn target<A>(
+    tx: &mut TenantTx,
+    grant: &Grant<A>,
+    seq: i64,
+    entry: EntryId,
+) -> Result<Option<Target>, StoreError> {
+    let principal = grant.principal();
+    let (scope, view) = (principal.scope(), principal.view());
+    let room = RoomKey { organization: scope.organization(), conversation: grant.conversation() };
+    let found = rows(tx, room, view, Side::Up(seq.saturating_sub(1)), 1).await?.into_iter().next();
+    let Some(row) = found.filter(|row| row.seq_in(view) == Some(seq) && row.id == entry.0) else { return Ok(None) };
+    let at = row.at;
+    let is_recent = sqlx::query_scalar!(
+        r#"select clock_timestamp() - $1 < make_interval(secs => $2) as "is_recent!""#,
+        at,
+        Duration::from_millis(EDIT_WINDOW_MS).as_secs_f64()
+    )
+    .fetch_one(tx.conn())
+    .await?;
+    Ok(Some(Target { seq: row.seq, entry: row.into_entry()?, is_recent }))
 }
 
 /// [`ReadLog`] over PostgreSQL.

@@ -26,7 +26,7 @@ use parlour_protocol::command;
 use parlour_protocol::entry::{Audience, Content, Entry, NumberedEntry, Text, Who, WhoKind};
 use parlour_protocol::error::{ErrorBody, ErrorCode};
 use parlour_protocol::id::{ClientId, ConversationId, EntryId, GuestId, OrganizationId, PersonId, ShareId};
-use parlour_protocol::reply::{Appended, ConversationRef, Page, Receipt, Selected, Watermarks};
+use parlour_protocol::reply::{Appended, CardSeen, ConversationRef, Empty, Page, Receipt, Selected, Watermarks};
 use parlour_protocol::share::Permission;
 use parlour_protocol::time::Timestamp;
 use time::OffsetDateTime;
@@ -49,7 +49,7 @@ impl MemoryLog {
     /// Commits an entry: a note, or a message for everyone.
     pub fn commit(&self, text: &str, is_note: bool) -> Committed {
         let (mut entries, mut everyone) = (self.entries.lock().unwrap(), self.everyone.lock().unwrap());
-        let text = Text { text: text.to_owned() };
+        let text = Text::new(text);
         let (content, audience) = match is_note {
             true => (Content::Note(text), Audience::Staff),
             false => (Content::Message(text), Audience::Everyone),
@@ -191,8 +191,24 @@ impl Desk for TestDesk {
         })
     }
 
-    fn receipts(&self, _grant: Grant<Read>) -> Answer<'_, Vec<Receipt>> {
-        Box::pin(async { Ok(Vec::new()) })
+    fn readers(&self, _grant: Grant<Read>) -> Answer<'_, (Vec<Receipt>, Option<Vec<CardSeen>>)> {
+        Box::pin(async { Ok((Vec::new(), None)) })
+    }
+
+    fn redeem(&self, _ticket: String, _origin: Option<String>) -> Answer<'_, Authenticated> {
+        Box::pin(async { Err(refused()) })
+    }
+
+    fn seen(&self, _principal: Arc<Principal>, _command: command::Seen) -> Answer<'_, Empty> {
+        Box::pin(async { Err(refused()) })
+    }
+
+    fn edit(&self, _principal: Arc<Principal>, _command: command::Edit) -> Answer<'_, Answer<'_, Appended>> {
+        Box::pin(async { Err(refused()) })
+    }
+
+    fn redact(&self, _principal: Arc<Principal>, _command: command::Redact) -> Answer<'_, Answer<'_, Appended>> {
+        Box::pin(async { Err(refused()) })
     }
 
     fn send(&self, _principal: Arc<Principal>, command: command::Send) -> Answer<'_, Answer<'_, Appended>> {
@@ -204,7 +220,7 @@ impl Desk for TestDesk {
     }
 
     fn select(&self, _principal: Arc<Principal>, _command: command::Select) -> Answer<'_, Answer<'_, Selected>> {
-        Box::pin(async { Err(ErrorBody::new(ErrorCode::Forbidden, "nothing to choose here")) })
+        Box::pin(async { Err(refused()) })
     }
 
     fn read(&self, _principal: Arc<Principal>, command: command::Read) -> Answer<'_, Watermarks> {
@@ -224,6 +240,11 @@ impl Desk for TestDesk {
             Ok(Page { entries: page.entries, epoch: 1, head: page.bounds.head, has_more: page.has_more })
         })
     }
+}
+
+/// What this desk says to everything it has no part of.
+fn refused() -> ErrorBody {
+    ErrorBody::new(ErrorCode::Forbidden, "not here")
 }
 
 /// A node on a port of its own.

@@ -123,7 +123,7 @@ pub fn entry_of(room: RoomKey, seq: i64, text: String) -> Message {
     let entry = Entry {
         id: EntryId::generate(),
         client_id: ClientId::generate(),
-        content: Content::Note(Text { text }),
+        content: Content::Note(Text::new(text)),
         audience: Audience::Staff,
         author: Who { kind: WhoKind::Staff, id: "author".to_owned(), name: "Ada".to_owned() },
         at: Timestamp(OffsetDateTime::UNIX_EPOCH),
