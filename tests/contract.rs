@@ -62,7 +62,11 @@ fn every_route_is_described_and_nothing_else() {
     let described = paths.flat_map(|(path, methods)| {
         methods.as_object().unwrap().keys().map(move |method| format!("{method} {path}")).collect::<Vec<_>>()
     });
-    assert_eq!(described.collect::<BTreeSet<_>>(), served(), "described in src/http/openapi/operations.rs (left), served (right)");
+    assert_eq!(
+        described.collect::<BTreeSet<_>>(),
+        served(),
+        "described in src/http/openapi/operations.rs (left), served (right)"
+    );
 }
 
 #[test]
@@ -75,9 +79,13 @@ fn every_reference_leads_somewhere_and_every_definition_is_used() {
             assert!(document.pointer(pointer).is_some(), "{name}: {reference} leads nowhere");
         }
         let home = if name == "openapi.json" { "/components/schemas" } else { "/$defs" };
-        for definition in document.pointer(home).and_then(Value::as_object).into_iter().flatten().map(|(name, _)| name) {
+        for definition in document.pointer(home).and_then(Value::as_object).into_iter().flatten().map(|(name, _)| name)
+        {
             let is_index = ["Commands", "Replies", "Pushes"].contains(&definition.as_str());
-            assert!(is_index || found.contains(&format!("#{home}/{definition}")), "{name}: nobody refers to {definition}");
+            assert!(
+                is_index || found.contains(&format!("#{home}/{definition}")),
+                "{name}: nobody refers to {definition}"
+            );
             // schemars numbers a second type of the same name.
             assert!(!definition.ends_with(|c: char| c.is_ascii_digit()), "{name}: two types are called {definition}");
         }

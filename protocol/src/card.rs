@@ -132,7 +132,10 @@ pub struct CardOption {
     pub price_note: Option<String>,
     /// Short facts, at most 8 of 120 characters.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "nullable")]
-    #[cfg_attr(feature = "schema", schemars(schema_with = "nullable_list::<String>", length(max = 8), inner(length(min = 1, max = 120))))]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(schema_with = "nullable_list::<String>", length(max = 8), inner(length(min = 1, max = 120)))
+    )]
     pub facts: Vec<String>,
     /// A journey from one place to another.
     #[serde(default, skip_serializing_if = "Option::is_none")]

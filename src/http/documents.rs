@@ -73,7 +73,10 @@ mod tests {
     #[tokio::test]
     async fn who_has_the_text_is_not_sent_it_again() {
         let first = asked("\"another\"").await;
-        assert_eq!((first.status(), &first.headers()[header::CONTENT_TYPE]), (StatusCode::OK, &"text/plain".parse().unwrap()));
+        assert_eq!(
+            (first.status(), &first.headers()[header::CONTENT_TYPE]),
+            (StatusCode::OK, &"text/plain".parse().unwrap())
+        );
         let etag = first.headers()[header::ETAG].to_str().unwrap().to_owned();
         for again in [etag.clone(), format!("W/{etag}"), format!("\"x\", {etag}")] {
             assert_eq!(asked(&again).await.status(), StatusCode::NOT_MODIFIED, "{again}");

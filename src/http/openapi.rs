@@ -112,8 +112,15 @@ impl Document {
             ("operationId".to_owned(), operation_id(method, path).into()),
             ("responses".to_owned(), json!({})),
         ]);
-        let mut operation =
-            Operation { document: self, method, path, access, refusals: vec![400, 500, 503], parameters: vec![], value };
+        let mut operation = Operation {
+            document: self,
+            method,
+            path,
+            access,
+            refusals: vec![400, 500, 503],
+            parameters: vec![],
+            value,
+        };
         operation.path_parameters();
         operation
     }
@@ -207,7 +214,13 @@ impl Operation<'_> {
             schema["properties"]["meta"] = meta;
         }
         for status in statuses {
-            let what = if *status == 201 { "Made." } else if statuses.len() > 1 { "Made before." } else { "Done." };
+            let what = if *status == 201 {
+                "Made."
+            } else if statuses.len() > 1 {
+                "Made before."
+            } else {
+                "Done."
+            };
             let content = json!({ "application/json": { "schema": schema } });
             self.value["responses"][status.to_string()] = json!({ "description": what, "content": content });
         }

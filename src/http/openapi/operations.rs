@@ -94,10 +94,7 @@ fn authentication(document: &mut Document) {
         .says("`hello` takes it instead of a credential: once, within its life, from the same page.")
         .gives::<auth::Ticket>(&[200])
         .done();
-    document
-        .route(("get", "/api/v1/me"), DMC, Bearer, "Who I am and what I may do")
-        .gives::<me::Me>(&[200])
-        .done();
+    document.route(("get", "/api/v1/me"), DMC, Bearer, "Who I am and what I may do").gives::<me::Me>(&[200]).done();
 }
 
 fn conversations(document: &mut Document) {
