@@ -150,7 +150,7 @@ commands! {
         /// The version the chooser saw.
         version: i32,
         /// Ids of the chosen options.
-        #[cfg_attr(feature = "schema", schemars(length(max = 20)))]
+        #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 20)))]
         options: Vec<String>,
     }
     /// Shows or ends a typing sign.
