@@ -85,8 +85,8 @@ fn pascal(word: &str) -> String {
 /// Every error code and every close code with what can be done about it.
 pub fn errors() -> Value {
     let mut book = Book::new(Home::Defs);
-    (book.written::<ErrorCode>(), book.written::<CloseCode>());
-    let document = book.bind(json!({}));
+    let both = [book.written::<ErrorCode>(), book.written::<CloseCode>()];
+    let document = book.bind(json!({ "oneOf": both }));
     let meaning = |name: &str, word: &str| meaning(&document["$defs"][name], word);
     let errors = ErrorCode::ALL.iter().map(|code| {
         json!({ "code": code.as_str(), "status": code.status(), "retryable": code.retryable(),

@@ -180,7 +180,7 @@ fn claim_reply(claimed: Claimed) -> ClaimReply {
     let admission = claimed.admission();
     ClaimReply {
         conversation_id: admission.map(|(room, _)| room.conversation),
-        permissions: admission.map(|(_, held)| held.iter().copied().collect()).unwrap_or_default(),
+        permissions: admission.map(|(_, held)| held.to_vec()).unwrap_or_default(),
         name: claimed.principal.name.clone(),
         guest_token: claimed.token.token,
         expires_in: claimed.token.expires_in.as_secs(),
