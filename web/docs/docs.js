@@ -91,9 +91,9 @@ function operation(openapi, path, method, it) {
   );
 }
 
-/** The interface itself comes before pages and files. */
+/** The interface itself comes before pages; what this page is made of is left out. */
 function routes(openapi) {
-  const paths = Object.entries(openapi.paths);
+  const paths = Object.entries(openapi.paths).filter(([path]) => !path.startsWith("/docs/"));
   const isApi = ([path]) => path.startsWith("/api/");
   return [...paths.filter(isApi), ...paths.filter((one) => !isApi(one))].flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, it]) => ({ path, method, ...operation(openapi, path, method, it) })),
@@ -171,6 +171,9 @@ const close = (it) =>
     ),
   );
 
+/** A path that is broken between its parts, not within. */
+const breakable = (text) => text.split(/(?<=.\/)/).flatMap((part) => [part, el("wbr")]);
+
 function section(id, title, says, items, label = (it) => it.node.querySelector("h3").textContent) {
   const node = el(
     "section",
@@ -181,7 +184,7 @@ function section(id, title, says, items, label = (it) => it.node.querySelector("
   );
   const links = items.map((it) => {
     const method = it.method ? el(`span.method.${it.method}`, {}, it.method.toUpperCase()) : "";
-    it.link = el("a", { href: `#${it.id}` }, method, label(it));
+    it.link = el("a", { href: `#${it.id}` }, method, el("span", {}, breakable(label(it))));
     return it.link;
   });
   const heading = el("h2", {}, el("a", { href: `#${id}` }, title));

@@ -70,7 +70,12 @@ function withoutNull(schema) {
 
 export function row(name, schema, isRequired, id, note = schema.description) {
   const title = el("dt", {}, name, isRequired ? "" : el("span", {}, " optional"));
-  return el("div.field", {}, title, el("dd", {}, el("div.type", {}, type(isRequired ? schema : withoutNull(schema), id)), prose(note)));
+  return el(
+    "div.field",
+    {},
+    title,
+    el("dd", {}, el("div.type", {}, type(isRequired ? schema : withoutNull(schema), id)), prose(note)),
+  );
 }
 
 export const list = (rows) => (rows.length > 0 ? el("dl.fields", {}, rows) : undefined);
