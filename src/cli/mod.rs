@@ -5,6 +5,7 @@
 
 mod apikey;
 mod conformance;
+mod contract;
 pub mod dev;
 pub mod error;
 mod migrate;
@@ -67,6 +68,12 @@ enum Command {
     Token(token::TokenCommand),
     /// Prove a running server from outside: play the protocol's scenarios against it
     Conformance(ConformanceArgs),
+    /// The HTTP interface, as an OpenAPI 3.1 document
+    Openapi,
+    /// The socket, as an AsyncAPI 3.0 document, which refers to `schema`
+    Asyncapi,
+    /// Every message of the socket, as a JSON Schema
+    Schema,
 }
 
 /// Reads the arguments, does what they say and answers with the exit code.
@@ -104,6 +111,9 @@ async fn run(command: Command, json: bool) -> Result<Option<Outcome>, CliError> 
         Command::Share(command) => share::run(command).await.map(Some),
         Command::Token(command) => token::run(command).await.map(Some),
         Command::Conformance(args) => conformance::run(args, json).await.map(|()| None),
+        Command::Openapi => contract::openapi().map(Some),
+        Command::Asyncapi => Ok(Some(contract::asyncapi())),
+        Command::Schema => contract::schema().map(Some),
     }
 }
 
