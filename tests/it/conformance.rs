@@ -50,7 +50,7 @@ fn named(report: &Value, result: &str) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_node_does_what_the_scenarios_say() {
     let (_app, actor) = one_node().await;
-    let (code, report) = play(&[actor.endpoint.clone()], &actor, &[]).await;
+    let (code, report) = play(std::slice::from_ref(&actor.endpoint), &actor, &[]).await;
     assert_eq!(named(&report, "failed"), Vec::<String>::new());
     assert_eq!(code, Some(0));
     let skipped = named(&report, "skipped");

@@ -198,15 +198,8 @@ export class Player {
         return await this.#send(step);
       case "raw":
         return this.#socket(step).raw(step.data, step.wrong_frame ?? false);
-      case "replies": {
-        const left = await this.#tagged(step.tags);
-        for (const expected of step.expect) {
-          const at = left.findIndex((reply) => matches(expected, reply, words));
-          if (at < 0) throw new Error(`expected ${shown(expected)}, got ${shown(left)}`);
-          must(compare(expected, left.splice(at, 1)[0], words));
-        }
-        return;
-      }
+      case "replies":
+        return await this.#replies(step);
       case "require": {
         const replies = await this.#tagged(step.tags);
         if (!replies.some((reply) => compare(step.expect, reply, words) === undefined)) throw new Skipped(step.reason);
@@ -218,20 +211,10 @@ export class Player {
         );
       case "push":
         return await this.#push(step);
-      case "never": {
-        const like = this.#socket(step).heard.pushes.find(({ push }) => matches(step.expect, push, words));
-        if (like) throw new Error(`expected no push like ${shown(step.expect)}, got ${shown(like.push)}`);
-        return;
-      }
-      case "entries": {
-        const entries = this.#socket(step).heard.pushes.filter(
-          ({ push }) => push.type === "entry" && push.seq > step.after,
-        );
-        const seqs = entries.map(({ push }) => push.seq);
-        if (seqs.some((seq, at) => seq !== step.after + 1 + at)) throw new Error(`a hole or a repeat: ${seqs}`);
-        words[step.bind] = seqs.at(-1) ?? step.after;
-        return;
-      }
+      case "never":
+        return this.#never(step);
+      case "entries":
+        return this.#entries(step);
       case "closed":
         return must(compare(step.code, await this.#socket(step).take(WAIT_MS, (heard) => heard.closed), words));
       case "cut":
@@ -304,6 +287,30 @@ export class Player {
       return this.#reply(sent.socket, sent.id);
     };
     return Promise.all(tags.map(reply));
+  }
+
+  /** Each expectation is met by another of the answers. */
+  async #replies(step: Step): Promise<void> {
+    const left = await this.#tagged(step.tags);
+    for (const expected of step.expect) {
+      const at = left.findIndex((reply) => matches(expected, reply, this.#words));
+      if (at < 0) throw new Error(`expected ${shown(expected)}, got ${shown(left)}`);
+      must(compare(expected, left.splice(at, 1)[0], this.#words));
+    }
+  }
+
+  #never(step: Step): void {
+    const like = this.#socket(step).heard.pushes.find(({ push }) => matches(step.expect, push, this.#words));
+    if (like) throw new Error(`expected no push like ${shown(step.expect)}, got ${shown(like.push)}`);
+  }
+
+  #entries({ socket, after, bind }: Step): void {
+    const entries = this.#socket({ socket }).heard.pushes.filter(
+      ({ push }) => push.type === "entry" && push.seq > after,
+    );
+    const seqs = entries.map(({ push }) => push.seq);
+    if (seqs.some((seq, at) => seq !== after + 1 + at)) throw new Error(`a hole or a repeat: ${seqs}`);
+    this.#words[bind] = seqs.at(-1) ?? after;
   }
 
   /** The next push of the expected type that nobody took yet; `among`: the next that matches. */
