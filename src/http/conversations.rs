@@ -28,10 +28,11 @@ pub(super) struct Create {
     channel: Option<String>,
 }
 
+/// Which part of the list.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "ListConversations")]
-pub(super) struct List {
+pub struct List {
     /// 1, 2, 3 …
     #[schemars(range(min = 1))]
     page: Option<u32>,

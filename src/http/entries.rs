@@ -17,10 +17,11 @@ use crate::http::envelope::{Problem, Success};
 use crate::http::extract::{Caller, Id, IdempotencyKey, JsonBody, Query};
 use crate::store::log::Range;
 
+/// Which part of the transcript.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "ListEntries")]
-pub(super) struct List {
+pub struct List {
     /// Entries below this number, newest last. At most one of `before`, `after` and `around`; none: the newest.
     before: Option<i64>,
     /// Entries above this number.
