@@ -3,7 +3,7 @@
 
 export type ActorKind = "staff" | "guest" | "service";
 export type Audience = "everyone" | "staff";
-export type Right = "read" | "send" | "note" | "card" | "select" | "share" | "typing";
+export type Right = "read" | "send" | "note" | "redact" | "card" | "select" | "share" | "typing";
 export type SharePermission = "view" | "respond" | "select_options";
 
 export interface Who {
@@ -78,6 +78,21 @@ export interface ShareEventBody {
   expires_at?: string;
 }
 
+/** Words a person or a service said. Redacted ones are empty. */
+export interface TextBody {
+  text: string;
+  redacted?: true;
+}
+
+/** The new words of an earlier message or note, whole. */
+export interface EditBody extends TextBody {
+  entry_id: string;
+}
+
+export interface RedactionBody {
+  entry_id: string;
+}
+
 interface EntryHead {
   id: string;
   client_id: string;
@@ -88,8 +103,10 @@ interface EntryHead {
 
 export type Entry = EntryHead &
   (
-    | { kind: "message"; body: { text: string } }
-    | { kind: "note"; body: { text: string } }
+    | { kind: "message"; body: TextBody }
+    | { kind: "note"; body: TextBody }
+    | { kind: "edit"; body: EditBody }
+    | { kind: "redaction"; body: RedactionBody }
     | { kind: "card"; body: { card: Card } }
     | { kind: "selection"; body: SelectionBody }
     | { kind: "share"; body: ShareEventBody }
@@ -122,6 +139,24 @@ export type PresenceState = "online" | "offline" | "unknown";
 export interface Member {
   who: Who;
   state: PresenceState;
+  /** Staff only; absent means no. The conversation is on a screen of theirs. */
+  viewing?: true;
+}
+
+export interface SeenOption {
+  id: string;
+  /** In all, so far: it only counts up. */
+  visible_ms: number;
+}
+
+/** All that one guest has seen of one version of a card. */
+export interface Seen {
+  who: Who;
+  card: string;
+  version: number;
+  options: SeenOption[];
+  first_at: string;
+  last_at: string;
 }
 
 export interface Receipt {
@@ -200,6 +235,8 @@ export interface AttachReply {
   permissions?: Right[];
   members?: Member[];
   receipts?: Receipt[];
+  /** Staff only: the 50 newest. */
+  seen?: Seen[];
 }
 
 export interface StoredReply {
@@ -218,19 +255,25 @@ export interface HistoryReply {
 
 /** Every command: its fields beside its answer. `Command` and `Reply` below are derived from this one table. */
 export interface Commands {
-  hello: { fields: { token: string }; ok: HelloReply };
+  hello: { fields: { token: string } | { ticket: string }; ok: HelloReply };
   refresh: { fields: { token?: string }; ok: RefreshReply };
   attach: { fields: { conversation: string; since?: Position }; ok: AttachReply };
   detach: { fields: { conversation: string }; ok: object };
   subscribe: { fields: { topic: "inbox" }; ok: object };
   send: { fields: { conversation: string; client_id: string; text: string }; ok: StoredReply };
   note: { fields: { conversation: string; client_id: string; text: string }; ok: StoredReply };
+  edit: {
+    fields: { conversation: string; client_id: string; entry_id: string; seq: number; text: string };
+    ok: StoredReply;
+  };
+  redact: { fields: { conversation: string; client_id: string; entry_id: string; seq: number }; ok: StoredReply };
   select: {
     fields: { conversation: string; client_id: string; card: string; version: number; options: string[] };
     ok: StoredReply;
   };
   typing: { fields: { conversation: string; active: boolean }; ok: object };
-  presence: { fields: { conversation: string }; ok: { members: Member[] } };
+  seen: { fields: { conversation: string; card: string; version: number; options: SeenOption[] }; ok: object };
+  presence: { fields: { conversation: string; viewing?: boolean }; ok: { members: Member[] } };
   read: {
     fields: { conversation: string; received?: number; read?: number };
     ok: { received: number; read: number };
@@ -245,7 +288,7 @@ export interface Commands {
 export type CommandType = keyof Commands;
 export type CommandOf<T extends CommandType> = { type: T } & Commands[T]["fields"];
 export type Command = { [T in CommandType]: CommandOf<T> }[CommandType];
-export type DurableType = "send" | "note" | "select";
+export type DurableType = "send" | "note" | "edit" | "redact" | "select";
 /** A command whose effect is kept: it names a `client_id`, so that repeating it is harmless. */
 export type DurableCommand = { [T in DurableType]: CommandOf<T> }[DurableType];
 
@@ -254,7 +297,8 @@ export type DurableCommand = { [T in DurableType]: CommandOf<T> }[DurableType];
 export type Push =
   | { type: "entry"; conversation: string; epoch: number; seq: number; entry: Entry }
   | { type: "typing"; conversation: string; who: Who; active: boolean; expires_ms: number }
-  | { type: "presence"; conversation: string; who: Who; state: PresenceState }
+  | { type: "presence"; conversation: string; who: Who; state: PresenceState; viewing?: true }
+  | { type: "seen"; conversation: string; seen: Seen }
   | { type: "receipt"; conversation: string; who: Who; received: number; read: number }
   | { type: "permission"; conversation: string; permissions: Right[] }
   | { type: "head"; conversation: string; epoch: number; seq: number }
