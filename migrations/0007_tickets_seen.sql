@@ -53,7 +53,8 @@ end
 $$;
 
 grant select, insert, update on card_views to parlour_app;
-grant select, insert, delete on tickets to parlour_directory;
+-- `for update` asks for the UPDATE privilege.
+grant select, insert, update, delete on tickets to parlour_directory;
 
 grant create on schema public to parlour_directory;
 set role parlour_directory;

@@ -11,7 +11,11 @@ use parlour_protocol::codec::Codec;
 use parlour_protocol::command::Command;
 use parlour_protocol::error::ErrorCode;
 use parlour_protocol::limits::{self, Limits};
+use parlour_protocol::push::Push;
+use parlour_protocol::reply::{Appended, Attached, Hello, Reply};
 use parlour_protocol::time::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 /// The cells of the table rows between two headings.
@@ -41,7 +45,7 @@ fn errors_are_those_of_the_spec() {
 
 #[test]
 fn close_codes_are_those_of_the_spec() {
-    let spec: Vec<u16> = rows("\n### 2.4", "\n## 3.")
+    let spec: Vec<u16> = rows("\n### 2.4", "\n### 2.5")
         .iter()
         .flat_map(|row| row[0].split([',', '/']).map(|code| code.trim().parse().unwrap()).collect::<Vec<u16>>())
         .collect();
@@ -51,7 +55,8 @@ fn close_codes_are_those_of_the_spec() {
 
 #[test]
 fn commands_are_those_of_the_spec() {
-    let spec: Vec<String> = rows("\n### 2.1", "\n### 2.2").iter().map(|row| word(&row[0]).to_owned()).collect();
+    let spec: Vec<String> =
+        rows("\n### 2.1", "\nWhat a command may").iter().map(|row| word(&row[0]).to_owned()).collect();
     assert_eq!(Command::NAMES, spec);
 }
 
@@ -69,6 +74,57 @@ fn announced_limits_are_those_of_the_spec() {
     let announced = spec.split_once("`limits` = `").unwrap().1.split_once('`').unwrap().0;
     let limits = serde_json::to_value(Limits::v1(limits::ROOMS_STAFF_MAX)).unwrap();
     assert_eq!(serde_json::from_str::<Value>(announced).unwrap(), limits);
+}
+
+/// The messages of a block of the sample session, with who sends them.
+fn session(block: &str) -> Vec<(char, String)> {
+    let mut messages: Vec<(char, String)> = Vec::new();
+    for line in block.lines() {
+        match (line.chars().next().unwrap(), messages.last_mut()) {
+            (by @ ('C' | 'S'), _) => messages.push((by, line[1..].trim().to_owned())),
+            (_, Some((_, message))) => message.push_str(line.trim()),
+            (_, None) => panic!("a session begins with a message: {line}"),
+        }
+    }
+    messages
+}
+
+fn bytes(hex: &str) -> Vec<u8> {
+    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
+}
+
+/// What a client understands of a message, written again; a reply is of one of the types of the sample.
+fn understood(by: char, codec: Codec, message: &[u8], value: &Value) -> Value {
+    fn read<T: DeserializeOwned + Serialize>(codec: Codec, message: &[u8]) -> Option<Value> {
+        codec.decode::<T>(message).ok().map(|message| serde_json::to_value(message).unwrap())
+    }
+    let readings = match (by, value.get("id")) {
+        ('C', _) => vec![Some(serde_json::to_value(codec.decode_command(message).unwrap()).unwrap())],
+        (_, None) => vec![read::<Push>(codec, message)],
+        (_, Some(_)) => vec![
+            read::<Reply<Hello>>(codec, message),
+            read::<Reply<Attached>>(codec, message),
+            read::<Reply<Appended>>(codec, message),
+        ],
+    };
+    readings.into_iter().flatten().next().unwrap_or_else(|| panic!("nobody understands {value}"))
+}
+
+#[test]
+fn the_sample_session_is_one_in_both_codecs() {
+    let spec = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/SPEC.md")).unwrap();
+    let sample = spec.split_once("\n## 14.").unwrap().1;
+    let blocks: Vec<&str> =
+        sample.split("```").skip(1).step_by(2).map(|block| block.trim_start_matches("text\n")).collect();
+    let (json, hex) = (session(blocks[0]), session(blocks[1]));
+    assert_eq!((json.len(), json.len() > 10), (hex.len(), true));
+    for ((by, json), (also_by, hex)) in json.into_iter().zip(hex) {
+        let json = json.split("    // ").next().unwrap();
+        let value: Value = serde_json::from_str(json).unwrap();
+        assert_eq!((by, &value), (also_by, &Codec::MessagePack.decode_value(&bytes(&hex)).unwrap()));
+        assert_eq!(understood(by, Codec::Json, json.as_bytes(), &value), value);
+        assert_eq!(understood(by, Codec::MessagePack, &bytes(&hex), &value), value);
+    }
 }
 
 fn read_time(text: &str) -> Option<String> {

@@ -80,7 +80,7 @@ async fn lost_connections_lose_and_repeat_nothing() {
         };
         sqlx::raw_sql(
             "select pg_terminate_backend(pid) from pg_stat_activity
-              where datname = current_database() and application_name = 'parlour' and query like '%append_v1%'",
+              where datname = current_database() and application_name = 'parlour' and query like '%append_v2%'",
         )
         .execute(&mut admin)
         .await

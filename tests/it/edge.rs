@@ -73,8 +73,13 @@ async fn unknown_fields_and_parameters_are_refused_by_name() {
     let conversation = edge.conversation(&token).await;
     let path = format!("/api/v1/conversations/{conversation}/entries");
     for extra in ["organization_id", "role", "audience", "seq", "author"] {
-        for path in ["/api/v1/conversations", &path, &format!("/api/v1/conversations/{conversation}/cards")] {
-            let answer = edge.post(path).bearer(&token).json(&json!({ extra: 1 })).send().await;
+        let cards = format!("/api/v1/conversations/{conversation}/cards");
+        // What an entry may hold is known once its kind is.
+        let message = json!({ "kind": "message", extra: 1 });
+        for (path, body) in
+            [("/api/v1/conversations", json!({ extra: 1 })), (&path, message), (&cards, json!({ extra: 1 }))]
+        {
+            let answer = edge.post(path).bearer(&token).json(&body).send().await;
             assert_eq!((answer.status.as_u16(), &answer.json()["error"]["details"]["field"]), (400, &json!(extra)));
         }
     }
