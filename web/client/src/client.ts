@@ -117,7 +117,7 @@ export class ParlourClient extends Emitter<ClientEvents> {
       this.me = principal;
       this.limits = limits;
       if (this.#inbox) this.#connection.request("subscribe", { topic: "inbox" }).catch(SILENT);
-      this.#rooms.attachAll();
+      this.#rooms.attachAll(principal);
       // After the attaches: commands take effect in the order sent, so an echo finds its entry in a room that is live.
       this.#outbox.resume();
       this.emit("ready", principal);

@@ -14,15 +14,18 @@ export interface Echo {
   error?: ParlourError;
 }
 
-/** Kinds that are a line of their own. */
+/** Kinds that are a line of their own. What a newer server calls otherwise is none: it only has its number. */
 export type LineEntry = Exclude<Entry, { kind: "edit" | "redaction" }>;
+const LINES: readonly string[] = ["message", "note", "card", "selection", "share"];
+const isLine = (entry: Entry): entry is LineEntry => LINES.includes(entry.kind);
+
 type EchoOf<T extends DurableCommand["type"]> = Echo & { command: Extract<DurableCommand, { type: T }> };
 
 /** What a person reads as one thing: an entry as it stands now, or own words that are not in the log yet. */
 export type RoomLine =
   | {
       kind: "entry";
-      /** The client_id of the words: the same from the first echo on. */
+      /** The client_id of own words, the same from the first echo on; of others' the entry's id. */
       key: string;
       seq: number;
       /** With the text of its newest edit; without text once redacted. */
@@ -42,6 +45,7 @@ interface Edit {
 }
 
 export class Reading {
+  me: Pick<Who, "kind" | "id"> | null = null;
   /** The newest edit by its target's id. */
   readonly #edits = new Map<string, Edit>();
   readonly #redacted = new Set<string>();
@@ -66,6 +70,11 @@ export class Reading {
     return this.#redacted.has(target);
   }
 
+  /** A client_id belongs to its author: somebody else's may be the same. */
+  isMine({ author }: Entry): boolean {
+    return author.kind === this.me?.kind && author.id === this.me.id;
+  }
+
   forget(): void {
     this.#edits.clear();
     this.#redacted.clear();
@@ -84,8 +93,7 @@ export class Reading {
     for (const echo of pending) if (isChange(echo)) changes.set(echo.command.entry_id, echo);
     const lines: RoomLine[] = [];
     for (const { seq, entry } of entries) {
-      if (entry.kind !== "edit" && entry.kind !== "redaction")
-        lines.push(this.#line(seq, entry, changes.get(entry.id)));
+      if (isLine(entry)) lines.push(this.#line(seq, entry, changes.get(entry.id)));
     }
     return lines.concat(inPlace(pending));
   }
@@ -106,7 +114,8 @@ export class Reading {
   }
 
   #line(seq: number, entry: LineEntry, change: EchoOf<"edit" | "redact"> | undefined): RoomLine {
-    const line = { kind: "entry" as const, key: entry.client_id, seq, entry, edited: null, redacted: false };
+    const key = this.isMine(entry) ? entry.client_id : entry.id;
+    const line = { kind: "entry" as const, key, seq, entry, edited: null, redacted: false };
     if (entry.kind !== "message" && entry.kind !== "note") return { ...line, change: null };
     const alive = change && change.state !== "failed" ? change.command : null;
     if (this.#redacted.has(entry.id) || alive?.type === "redact") {

@@ -76,6 +76,12 @@ export class Room {
     return this.#older(limit);
   }
 
+  /** @internal Who this side is. */
+  meAs(me: Who | null): void {
+    this.#reading.me = me;
+    this.#lines = null;
+  }
+
   // --- entries -----------------------------------------------------------------------------------------------------
 
   /** @internal Takes one entry in order. `hole`: something before it is missing; `known`: it was here already. */
@@ -185,7 +191,7 @@ export class Room {
   /** Entries from the log take the places of their echoes. */
   #settle(fresh: readonly Positioned[]): void {
     if (this.pending.length === 0) return;
-    const here = new Set(fresh.map((it) => it.entry.client_id));
+    const here = new Set(fresh.filter((it) => this.#reading.isMine(it.entry)).map((it) => it.entry.client_id));
     const waits = (it: Echo) => !here.has(it.command.client_id) && (it.seq === undefined || it.seq > this.#last);
     if (!this.pending.every(waits)) this.pending = this.pending.filter(waits);
     this.#dropVain();

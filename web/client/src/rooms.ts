@@ -30,6 +30,7 @@ export class Rooms {
   readonly #connection: Connection;
   readonly #signs: Signs;
   readonly #tell: Tell;
+  #me: Who | null = null;
   readonly #rooms = new Map<string, Room>();
   /** Rooms being attached; `true` when it has to be done once more. */
   readonly #attaching = new Map<string, boolean>();
@@ -49,6 +50,7 @@ export class Rooms {
 
   open(conversation: string): Room {
     const room = new Room(conversation, (limit) => this.older(conversation, limit));
+    room.meAs(this.#me);
     this.#rooms.set(conversation, room);
     if (this.#connection.state === "connected") void this.#attach(room);
     return room;
@@ -61,9 +63,13 @@ export class Rooms {
     return true;
   }
 
-  /** The connection is up: attach all. */
-  attachAll(): void {
-    for (const room of this.#rooms.values()) void this.#attach(room);
+  /** The connection is up, as this principal: attach all. */
+  attachAll(me: Who): void {
+    this.#me = me;
+    for (const room of this.#rooms.values()) {
+      room.meAs(me);
+      void this.#attach(room);
+    }
   }
 
   // --- history -----------------------------------------------------------------------------------------------------

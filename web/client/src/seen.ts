@@ -1,6 +1,7 @@
 // How long the options of a card were visible on this device: counted here, reported sparingly.
 // VisibilityTracker only counts: no socket, no DOM; an IntersectionObserver of the page calls show and hide. A total never goes down.
 // What the server makes of it: protocol/SPEC.md §7.1. client.ts makes the trackers.
+import { asParlourError } from "./errors.ts";
 import type { SeenOption } from "./types.ts";
 import type { Clock, Timer } from "./world.ts";
 
@@ -159,8 +160,10 @@ export class SeenReports {
     card.told = total;
     try {
       await this.#send(card.target, options);
-    } catch {
-      card.told = Math.min(card.told, before); // not told: the next report carries it
+    } catch (reason) {
+      // Not told: the next report carries it. Refused for good (a right that ended, a card that is gone): no more of this card.
+      if (asParlourError(reason).retryable) card.told = Math.min(card.told, before);
+      else this.#cards = this.#cards.filter((it) => it !== card);
     }
   }
 }

@@ -169,7 +169,9 @@ export function memory(slow = false): QueueStorage & { text(): string } {
 
 export const ROOM = "0190a000-0000-7000-8000-000000000001";
 const MARIA = { kind: "guest" as const, id: "g1", name: "Maria" };
+const AMIRA = { kind: "staff" as const, id: "s1", name: "Amira" };
 
+/** Maria's words; under a client_id of this scene they are its own, Amira's. */
 export function message(seq: number, clientId = `c${seq}`): { seq: number; entry: Entry } {
   const at = "2026-11-21T12:00:00.000Z";
   return {
@@ -179,7 +181,7 @@ export function message(seq: number, clientId = `c${seq}`): { seq: number; entry
       client_id: clientId,
       kind: "message",
       audience: "everyone",
-      author: MARIA,
+      author: clientId.startsWith("c") ? MARIA : AMIRA,
       at,
       body: { text: `${seq}` },
     },
@@ -269,7 +271,7 @@ export class Scene {
     await settle();
     const { socket } = this;
     await socket.open();
-    const principal = { kind: "staff", id: "s1", name: "Amira", organization: { id: "o1", name: "Lagon" } };
+    const principal = { ...AMIRA, organization: { id: "o1", name: "Lagon" } };
     await socket.answer("hello", {
       session: "x",
       principal,

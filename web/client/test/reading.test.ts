@@ -83,7 +83,8 @@ test("an own edit shows at once and gives way to its entry", async () => {
   assert.deepEqual([sent.entry_id, sent.seq, sent.text], ["e1", 1, "better"]);
   await socket.answer("edit", stored(2));
   const entry = edit(2, 1, "better");
-  await socket.push(pushOf({ seq: 2, entry: { ...entry.entry, client_id: String(sent.client_id) } }));
+  const { author } = message(2, "mine").entry;
+  await socket.push(pushOf({ seq: 2, entry: { ...entry.entry, author, client_id: String(sent.client_id) } }));
   assert.deepEqual(scene.words(), ["better~"]);
   assert.equal(scene.client.room(ROOM)?.pending.length, 0);
 });
@@ -121,6 +122,27 @@ test("own words stand at the end, take the place of their number, and are never 
   await socket.push(pushOf(message(4, "mine-2")));
   await socket.answer("send", stored(4));
   assert.deepEqual(scene.words(), ["1", "2", "3", "4"]);
+});
+
+test("somebody else's entry under the same client_id takes no place of own words", async () => {
+  const scene = new Scene();
+  const socket = await scene.inRoom(1);
+  scene.client.send(ROOM, "mine");
+  const forged = message(2);
+  await socket.push(pushOf({ seq: 2, entry: { ...forged.entry, client_id: "mine-1" } }));
+  assert.deepEqual(scene.words(), ["1", "2", "mine…"]);
+  const keys = scene.client.room(ROOM)?.lines.map((it) => it.key) ?? [];
+  assert.equal(new Set(keys).size, 3);
+});
+
+test("an entry of a kind this version does not know has a number and no line", async () => {
+  const scene = new Scene();
+  const socket = await scene.inRoom(1);
+  const later = { ...message(2).entry, kind: "poll", body: { question: "?" } } as never;
+  await socket.push(pushOf({ seq: 2, entry: later }));
+  await socket.push(pushOf(message(3)));
+  assert.deepEqual(scene.words(), ["1", "3"]);
+  assert.deepEqual(scene.seqs(), [1, 2, 3]);
 });
 
 test("a repeat that was stored long ago, before what is held, leaves no line behind", async () => {
