@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Card, Echo, Entry, Positioned, Who } from "@parlour/client";
+import { Reading } from "../client/src/reading.ts";
 import { initials, money, span } from "../common/format.ts";
 import { type Line, transcript } from "../common/transcript.ts";
 
@@ -34,8 +35,17 @@ const choose = (seq: number, author: Who, version: number, state = "decided") =>
     body: { card: "k", version, options: ["a"], title: "Flights", labels: ["Air Mauritius"], state },
   });
 
+const ours = (author: Who) => author.kind !== "guest";
+
+function reading(entries: Positioned[]): Reading {
+  const known = new Reading();
+  known.me = AMIRA;
+  known.learn(entries);
+  return known;
+}
+
 const read = (entries: Positioned[], pending: Echo[] = []) =>
-  transcript(entries, pending, { me: AMIRA, isMine: (author) => author.kind !== "guest" });
+  transcript({ entries, lines: reading(entries).lines(entries, pending) }, { me: AMIRA, isMine: ours });
 const kinds = (lines: Line[]) =>
   lines.map((line) => (line.kind === "group" ? `group of ${line.bubbles.length}` : line.kind));
 

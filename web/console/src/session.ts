@@ -43,6 +43,8 @@ export class Session {
 
   async signOut(): Promise<void> {
     await this.api.logout().catch(() => undefined);
+    // Whoever signs out leaves no words of theirs in this browser.
+    remember(KEYS.outbox(this.me.peek()?.user.id ?? ""), "");
     this.end();
   }
 

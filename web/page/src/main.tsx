@@ -5,6 +5,7 @@ import "../../common/tokens.css";
 import "./page.css";
 import "./log.css";
 import "./offer.css";
+import "../../common/words.css";
 import { Boundary } from "../../common/boundary.tsx";
 import { App } from "./app.tsx";
 import { followKeyboard, wear } from "./brand.ts";

@@ -8,6 +8,7 @@ import { Alert, Check, ChevronDown, WifiOff } from "../../common/icon.tsx";
 import type { Decision, Line } from "../../common/transcript.ts";
 import { Confirm } from "./confirm.tsx";
 import type { Guest } from "./guest.ts";
+import { useLook } from "./look.ts";
 import { S } from "./strings.ts";
 
 interface Props {
@@ -25,8 +26,10 @@ export function Offer(props: Props) {
   const id = `card-${card.id}-${card.version}`;
   const wasOpen = useRef(!decision);
   const mine = decision?.by.id === props.myId;
+  const article = useRef<HTMLElement>(null);
+  useLook(article, props.guest, card, decision);
   return (
-    <article class="offer" aria-labelledby={id}>
+    <article class="offer" aria-labelledby={id} ref={article}>
       {decision && <Verdict decision={decision} mine={mine} isNews={mine && wasOpen.current} />}
       <header>
         <h2 id={id}>{card.title}</h2>
@@ -181,7 +184,7 @@ function Choice({ line, guest, room, onProblem }: Props & { onProblem(problem: s
       <fieldset disabled={replaced || !may || busy}>
         <legend class="vh">{S.chooseOne}</legend>
         {card.options.map((it) => (
-          <div class="opt" key={it.id}>
+          <div class="opt" key={it.id} data-option={it.id}>
             <label>
               <input
                 type="radio"
@@ -255,7 +258,7 @@ function Kept({ line, decision }: Props & { decision: Decision }) {
     <>
       <div class="kept">
         {chosen.map((option) => (
-          <div key={option.id}>
+          <div key={option.id} data-option={option.id}>
             <OptionFace option={option} />
             <MoreFacts facts={option.facts ?? []} />
           </div>
