@@ -304,7 +304,7 @@ mod tests {
             let committed = Committed { room, epoch: 1, seq: 1, guest_seq: Some(1), entry: Arc::new(entry) };
             there_and_back(Channel::Conversation(room), Message::Entries(vec![committed]));
         }
-        assert_eq!(kinds.len(), 5, "the vectors hold every kind: {kinds:?}");
+        assert_eq!(kinds.len(), 7, "the vectors hold every kind: {kinds:?}");
     }
 
     #[test]
