@@ -84,18 +84,18 @@ function Looked({ card, seen }: { card: Card; seen: Seen[] }) {
       </summary>
       {seen.map((it) => (
         <dl key={it.who.id} aria-label={it.who.name}>
+          <div class="who">
+            <dt>{it.who.name}</dt>
+            <dd>
+              {S.seenLast} <time dateTime={it.last_at}>{time(it.last_at)}</time>
+            </dd>
+          </div>
           {card.options.map((option) => (
             <div key={option.id}>
               <dt>{option.label}</dt>
               <dd>{lookedAt(it, option.id)}</dd>
             </div>
           ))}
-          <div class="f">
-            <dt>{it.who.name}</dt>
-            <dd>
-              {S.seenLast} <time dateTime={it.last_at}>{time(it.last_at)}</time>
-            </dd>
-          </div>
         </dl>
       ))}
     </details>
