@@ -23,6 +23,7 @@ export class Rooms {
   life;
   #conversations = new Map();
   #tokens = new Map();
+  #tickets = new Map();
   #shares = new Map();
   #secrets = new Map();
   #devices = new Map();
@@ -36,6 +37,19 @@ export class Rooms {
     const token = randomUUID();
     this.#tokens.set(token, { actor, ends: Date.now() + this.life });
     return token;
+  }
+
+  /** Good for one hello. */
+  ticket(actor) {
+    const ticket = `parlour_tk_${randomUUID()}`;
+    this.#tickets.set(ticket, actor);
+    return ticket;
+  }
+
+  redeem(ticket) {
+    const actor = this.#tickets.get(ticket);
+    this.#tickets.delete(ticket);
+    return actor;
   }
 
   actor(token) {

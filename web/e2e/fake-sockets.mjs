@@ -59,8 +59,8 @@ export class Sockets {
     return this.#rooms.life;
   }
 
-  do_hello(session, { token }) {
-    session.actor = this.#rooms.actor(token) ?? fail("UNAUTHENTICATED", 401);
+  do_hello(session, { token, ticket }) {
+    session.actor = (ticket ? this.#rooms.redeem(ticket) : this.#rooms.actor(token)) ?? fail("UNAUTHENTICATED", 401);
     const principal = { ...whoOf(session.actor), organization: { id: "o1", name: this.#rooms.organization.name } };
     return { session: randomUUID(), principal, heartbeat_ms: 25_000, expires_in_ms: this.#live(session), limits: {} };
   }
