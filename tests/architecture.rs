@@ -106,7 +106,8 @@ fn dependencies(manifest: &str) -> Vec<String> {
 }
 
 /// The contract needs words and bytes; whoever adds IO to it takes that away from every client.
-const CONTRACT_NEEDS: [&str; 6] = ["rmp-serde", "serde", "serde_json", "thiserror", "time", "uuid"];
+/// Only a build that asks for feature `schema` has schemars.
+const CONTRACT_NEEDS: [&str; 7] = ["rmp-serde", "schemars", "serde", "serde_json", "thiserror", "time", "uuid"];
 
 #[test]
 fn the_contract_depends_on_no_runtime_and_no_database() {
@@ -115,6 +116,7 @@ fn the_contract_depends_on_no_runtime_and_no_database() {
     assert!(names.contains(&"serde".to_owned()), "the manifest was not understood");
     let foreign: Vec<&String> = names.iter().filter(|name| !CONTRACT_NEEDS.contains(&name.as_str())).collect();
     assert!(foreign.is_empty(), "protocol/Cargo.toml depends on {foreign:?}");
+    assert!(manifest.contains("schemars = { workspace = true, optional = true }"), "no client needs schemars");
 }
 
 #[test]

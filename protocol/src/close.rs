@@ -2,6 +2,7 @@
 
 /// Why a socket was closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum CloseCode {
     /// Nothing more to say.
     Normal,

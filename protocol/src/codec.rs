@@ -85,7 +85,7 @@ impl Codec {
     /// `MALFORMED` when the bytes are not such a message.
     pub fn decode<T: DeserializeOwned>(self, bytes: &[u8]) -> Result<T, ErrorBody> {
         let value = self.decode_value(bytes)?;
-        serde_json::from_value(value).map_err(|error| malformed(error.to_string()))
+        serde_json::from_value(value).map_err(|error| malformed(&error.to_string()))
     }
 
     /// Reads bytes into a generic value without any check of size: for messages of a server one trusts.
@@ -94,8 +94,8 @@ impl Codec {
     /// `MALFORMED` when the bytes are no message of this codec.
     pub fn decode_value(self, bytes: &[u8]) -> Result<Value, ErrorBody> {
         match self {
-            Self::Json => serde_json::from_slice(bytes).map_err(|error| malformed(error.to_string())),
-            Self::MessagePack => rmp_serde::from_slice(bytes).map_err(|error| malformed(error.to_string())),
+            Self::Json => serde_json::from_slice(bytes).map_err(|error| malformed(&error.to_string())),
+            Self::MessagePack => rmp_serde::from_slice(bytes).map_err(|error| malformed(&error.to_string())),
         }
     }
 
@@ -104,7 +104,7 @@ impl Codec {
             Self::Json => scan::json(bytes),
             Self::MessagePack => scan::message_pack(bytes),
         }
-        .map_err(|broken| malformed(broken.to_string()))?;
+        .map_err(|broken| malformed(&broken.to_string()))?;
         match self.decode_value(bytes)? {
             Value::Object(map) => Ok(map),
             _ => Err(malformed("a message is a map")),
@@ -133,8 +133,7 @@ fn read_command(message: Map<String, Value>) -> Result<Command, ErrorBody> {
     }
     serde_json::from_value(Value::Object(message)).map_err(|error| {
         let text = error.to_string();
-        // Names and values in the text are the caller's: never answer with more than a line of them.
-        let body = malformed(text.chars().take(MESSAGE_CHARS_MAX).collect::<String>());
+        let body = malformed(&text);
         match named_field(&text) {
             Some(field) => body.with("field", field.chars().take(MESSAGE_CHARS_MAX).collect::<String>()),
             None => body,
@@ -148,6 +147,7 @@ fn named_field(text: &str) -> Option<&str> {
     rest.split('`').next()
 }
 
-fn malformed(message: impl Into<String>) -> ErrorBody {
-    ErrorBody::new(ErrorCode::Malformed, message)
+/// Names and values in a decoder's sentence are the caller's: never answer with more than a line of them.
+fn malformed(message: &str) -> ErrorBody {
+    ErrorBody::new(ErrorCode::Malformed, message.chars().take(MESSAGE_CHARS_MAX).collect::<String>())
 }

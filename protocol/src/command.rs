@@ -21,6 +21,7 @@ macro_rules! commands {
         $(
             $(#[$doc])*
             #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+            #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
             #[serde(deny_unknown_fields)]
             pub struct $name {
                 $( $(#[$field_doc])* pub $field: $type, )*
@@ -33,6 +34,7 @@ macro_rules! commands {
 
         /// A command of any kind.
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         #[serde(tag = "type")]
         pub enum Command {
             $( $(#[$doc])* #[serde(rename = $word)] $name($name), )*
@@ -45,6 +47,14 @@ macro_rules! commands {
             /// The command's word.
             pub fn name(&self) -> &'static str {
                 match self { $(Self::$name(_) => $word),* }
+            }
+
+            /// What `ok` holds, by the command's word.
+            #[cfg(feature = "schema")]
+            pub(crate) fn reply_schemas(
+                generator: &mut schemars::SchemaGenerator,
+            ) -> Vec<(&'static str, schemars::Schema)> {
+                vec![$(($word, generator.subschema_for::<$ok>())),*]
             }
         }
     };
@@ -91,6 +101,7 @@ commands! {
         /// Idempotency key.
         client_id: ClientId,
         /// Plain text.
+        #[cfg_attr(feature = "schema", schemars(length(min = 1, max = crate::limits::TEXT_CHARS_MAX)))]
         text: String,
     }
     /// Replaces the text of a message or note of one's own.
@@ -104,6 +115,7 @@ commands! {
         /// Its number in the own view.
         seq: i64,
         /// The new text, whole.
+        #[cfg_attr(feature = "schema", schemars(length(min = 1, max = crate::limits::TEXT_CHARS_MAX)))]
         text: String,
     }
     /// Blanks a message or note, with every text it ever had, for good.
@@ -124,6 +136,7 @@ commands! {
         /// Idempotency key.
         client_id: ClientId,
         /// Plain text.
+        #[cfg_attr(feature = "schema", schemars(length(min = 1, max = crate::limits::TEXT_CHARS_MAX)))]
         text: String,
     }
     /// Chooses on a card version.
@@ -137,6 +150,7 @@ commands! {
         /// The version the chooser saw.
         version: i32,
         /// Ids of the chosen options.
+        #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 20)))]
         options: Vec<String>,
     }
     /// Shows or ends a typing sign.
@@ -171,9 +185,11 @@ commands! {
         conversation: ConversationId,
         /// Everything up to here reached the device.
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(feature = "schema", schemars(range(min = 0)))]
         received: Option<i64>,
         /// Everything up to here was read.
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(feature = "schema", schemars(range(min = 0)))]
         read: Option<i64>,
     }
     /// Reads a page of the transcript without going live.
@@ -191,6 +207,7 @@ commands! {
         around: Option<i64>,
         /// 1–200, 50 by default.
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(feature = "schema", schemars(range(min = 1, max = crate::limits::PAGE_ENTRIES_MAX)))]
         limit: Option<u32>,
     }
     /// Proves the connection for clients that cannot see control frames.
@@ -205,16 +222,19 @@ fn position<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Positio
 
 /// How long an option of a card was visible to somebody.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct OptionSeen {
     /// The option.
     pub id: String,
     /// All the time it was visible on this device, so far. Counts up; an older total changes nothing.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = crate::limits::VISIBLE_MS_MAX)))]
     pub visible_ms: i64,
 }
 
 /// What can be subscribed to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Topic {
     /// The staff member's list of conversations.
@@ -223,8 +243,10 @@ pub enum Topic {
 
 /// A command with the number its reply will carry.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Command"))]
 pub struct Numbered {
     /// Chosen by the client, 0 … 2^53 − 1.
+    #[cfg_attr(feature = "schema", schemars(range(max = crate::limits::INTEGER_MAX)))]
     pub id: u64,
     /// The command.
     #[serde(flatten)]

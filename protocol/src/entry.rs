@@ -11,6 +11,7 @@ use crate::time::Timestamp;
 
 /// Where a reader stands in one view of a conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Position {
     /// Changes only after a restore that re-used numbers.
@@ -21,6 +22,7 @@ pub struct Position {
 
 /// Who may see an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Audience {
     /// Staff, services and guests.
@@ -46,6 +48,7 @@ impl Audience {
 
 /// The three kinds of principals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum WhoKind {
     /// A person of the organization.
@@ -74,6 +77,7 @@ impl WhoKind {
 
 /// A principal as others see it. `id` is opaque.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Who {
     /// What kind of principal.
     pub kind: WhoKind,
@@ -85,6 +89,7 @@ pub struct Who {
 
 /// One immutable item of a conversation's log.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Entry {
     /// Identity, the same in every view.
     pub id: EntryId,
@@ -103,6 +108,7 @@ pub struct Entry {
 
 /// What an entry says, by kind.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", content = "body", rename_all = "snake_case")]
 pub enum Content {
     /// A chat message.
@@ -138,6 +144,7 @@ impl Content {
 
 /// The body of a message or note.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Text {
     /// Plain text, never markup; empty once redacted.
     pub text: String,
@@ -155,6 +162,7 @@ impl Text {
 
 /// The body of an `edit` entry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Edit {
     /// The message or note.
     pub entry_id: EntryId,
@@ -167,6 +175,7 @@ pub struct Edit {
 
 /// The body of a `redaction` entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Redaction {
     /// The message or note that was blanked.
     pub entry_id: EntryId,
@@ -174,6 +183,7 @@ pub struct Redaction {
 
 /// The body of a `card` entry.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CardBody {
     /// The card, whole, as of this entry.
     pub card: Card,
@@ -181,6 +191,7 @@ pub struct CardBody {
 
 /// The body of a `selection` entry; readable without the card.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Selection {
     /// The card chosen on.
     pub card: CardId,
@@ -198,6 +209,7 @@ pub struct Selection {
 
 /// The body of a `share` entry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ShareChange {
     /// Which share.
     pub share: ShareId,
@@ -219,6 +231,7 @@ pub struct ShareChange {
 
 /// What can happen to a share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ShareAction {
     /// Made by staff or a service.
@@ -233,6 +246,7 @@ pub enum ShareAction {
 
 /// An entry with its number in the reader's view.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NumberedEntry {
     /// Number in the reader's view.
     pub seq: i64,

@@ -9,6 +9,7 @@ macro_rules! error_codes {
     ($( $(#[$doc:meta])* $name:ident = $code:literal, $status:literal, $retryable:literal; )*) => {
         /// The stable codes; new ones may be added in version 1, none changes its meaning.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         pub enum ErrorCode {
             $( $(#[$doc])* #[serde(rename = $code)] $name, )*
         }
@@ -74,6 +75,7 @@ error_codes! {
 
 /// An error as it travels in a reply.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ErrorBody {
     /// The stable code.
     pub code: ErrorCode,

@@ -8,6 +8,7 @@ pub mod card;
 pub mod close;
 pub mod codec;
 pub mod command;
+pub mod documents;
 pub mod entry;
 pub mod error;
 pub mod id;
@@ -15,5 +16,7 @@ pub mod limits;
 pub mod push;
 pub mod reply;
 pub mod scan;
+#[cfg(feature = "schema")]
+pub mod schema;
 pub mod share;
 pub mod time;

@@ -57,16 +57,17 @@ pub const INTEGER_MAX: u64 = (1 << 53) - 1;
 
 /// The limits announced in the reply to `hello`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Limits {
-    /// See [`MESSAGE_BYTES_MAX`].
+    /// Largest message, in bytes.
     pub message_bytes: usize,
-    /// See [`TEXT_CHARS_MAX`].
+    /// Longest text of a message or note, in Unicode code points.
     pub text_chars: usize,
-    /// See [`COMMANDS_PER_SECOND`].
+    /// Commands per second, sustained.
     pub commands_per_second: u32,
-    /// See [`COMMANDS_BURST`].
+    /// Commands in one burst.
     pub commands_burst: u32,
-    /// See [`PAGE_ENTRIES_MAX`].
+    /// Entries in one page of a transcript.
     pub page_entries: u32,
     /// Conversations this socket may attach to at once.
     pub rooms: usize,

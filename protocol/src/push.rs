@@ -12,6 +12,7 @@ use crate::time::Timestamp;
 
 /// A push of any kind.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Push {
     /// An entry was committed.
@@ -108,6 +109,7 @@ pub enum Push {
 
 /// A conversation as a row of the list, for one member of staff.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ConversationRow {
     /// Identity.
     pub id: ConversationId,
@@ -144,6 +146,7 @@ pub struct ConversationRow {
 
 /// An entry in a line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Preview {
     /// The entry's kind.
     pub kind: String,

@@ -13,6 +13,7 @@ use crate::time::Timestamp;
 
 /// A reply frame: `{"id":7,"ok":{…}}` or `{"id":7,"error":{…}}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Reply"))]
 pub struct Reply<T> {
     /// The command's number; none when the command had none that could be read.
     pub id: Option<u64>,
@@ -23,6 +24,7 @@ pub struct Reply<T> {
 
 /// Success or error.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome<T> {
     /// Done.
@@ -33,10 +35,12 @@ pub enum Outcome<T> {
 
 /// A reply without facts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Empty {}
 
 /// Reply to `hello`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "HelloReply"))]
 pub struct Hello {
     /// This socket.
     pub session: SessionId,
@@ -52,6 +56,7 @@ pub struct Hello {
 
 /// The caller, as told to itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PrincipalInfo {
     /// What kind of principal.
     pub kind: WhoKind,
@@ -74,6 +79,7 @@ pub struct PrincipalInfo {
 
 /// An organization by name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OrganizationRef {
     /// Identity.
     pub id: OrganizationId,
@@ -83,6 +89,7 @@ pub struct OrganizationRef {
 
 /// Reply to `refresh`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Refreshed {
     /// Life of the renewed authentication.
     pub expires_in_ms: Option<u64>,
@@ -93,6 +100,7 @@ pub struct Refreshed {
 
 /// Reply to `attach`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum Attached {
     /// `since` cannot be continued; nothing is attached.
@@ -108,6 +116,7 @@ pub enum Attached {
 
 /// Where a log stands, for a reader that cannot resume.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Reset {
     /// The current epoch.
     pub epoch: i64,
@@ -119,6 +128,7 @@ pub struct Reset {
 
 /// The entries of an attach.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AttachedPage {
     /// Whether the entries continue the client's `since`.
     pub resumed: bool,
@@ -147,6 +157,7 @@ pub struct AttachedPage {
 
 /// A conversation by name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ConversationRef {
     /// Identity.
     pub id: ConversationId,
@@ -162,6 +173,7 @@ pub struct ConversationRef {
 
 /// Somebody who is present.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Member {
     /// Who.
     pub who: Who,
@@ -174,6 +186,7 @@ pub struct Member {
 
 /// Whether somebody is present.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PresenceState {
     /// At least one session.
@@ -186,6 +199,7 @@ pub enum PresenceState {
 
 /// How far somebody has read, in the numbering of whoever hears it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Receipt {
     /// Who.
     pub who: Who,
@@ -197,6 +211,7 @@ pub struct Receipt {
 
 /// What a guest has seen of a card version.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CardSeen {
     /// Who looked.
     pub who: Who,
@@ -214,6 +229,7 @@ pub struct CardSeen {
 
 /// Reply to `presence`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Members {
     /// Who is present.
     pub members: Vec<Member>,
@@ -221,6 +237,7 @@ pub struct Members {
 
 /// Reply to `send`, `edit`, `redact` and `note`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Appended {
     /// The entry.
     pub entry_id: EntryId,
@@ -232,6 +249,7 @@ pub struct Appended {
 
 /// Reply to `select`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Selected {
     /// The selection entry.
     pub entry_id: EntryId,
@@ -245,6 +263,7 @@ pub struct Selected {
 
 /// Reply to `read`: the watermarks as they now stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Watermarks {
     /// Reached a device.
     pub received: i64,
@@ -254,6 +273,7 @@ pub struct Watermarks {
 
 /// Reply to `history`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Page {
     /// In order, without hole.
     pub entries: Vec<NumberedEntry>,

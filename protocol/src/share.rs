@@ -7,6 +7,7 @@ use crate::time::Timestamp;
 
 /// What a link lets its people do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Permission {
     /// Read the guest view; every link has it.
@@ -30,6 +31,7 @@ impl Permission {
 
 /// What a session may do in one conversation, as clients are told it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Right {
     /// Attach, read history and mark as read.
@@ -52,6 +54,7 @@ pub enum Right {
 
 /// A share, without its secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Share {
     /// Identity; not the secret.
     pub id: ShareId,
@@ -87,6 +90,7 @@ pub struct Share {
 
 /// Where a share stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ShareStatus {
     /// Live, and nobody came yet.

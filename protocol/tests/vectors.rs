@@ -178,6 +178,7 @@ fn an_invalid_command_gives_its_error_in_every_form_it_has() {
             let Err(refused) = codec.decode_command(&bytes) else { panic!("{name} is accepted") };
             assert_eq!(Some(refused.error.code.as_str()), case.error.as_deref(), "{name}: {}", refused.error);
             assert_eq!(refused.id, case.reply_id, "{name}: {}", refused.error);
+            assert!(refused.error.message.chars().count() <= 200, "{name}: an answer is a line");
             assert_eq!(field_of(&refused.error), case.field.as_deref(), "{name}: {}", refused.error);
         }
     }

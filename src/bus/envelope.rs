@@ -35,6 +35,8 @@ use crate::domain::room::{Committed, Head, RoomKey};
 
 const VERSION: u8 = 1;
 const HEADER_BYTES: usize = 51;
+/// Levels of a message's body; ours have some ten. The decoder recurses, also through what it only passes over.
+const DEPTH_MAX: usize = 48;
 
 /// Why something that was heard is not listened to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -159,7 +161,9 @@ fn message(channel: Channel, kind: u8, body: &[u8]) -> Result<Message, Refused> 
 }
 
 fn get<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refused> {
-    rmp_serde::from_slice(body).map_err(|_| Refused::Malformed)
+    let mut body = rmp_serde::Deserializer::from_read_ref(body);
+    body.set_max_depth(DEPTH_MAX);
+    T::deserialize(&mut body).map_err(|_| Refused::Malformed)
 }
 
 /// An entry by position: epoch, both numbers, id, key, audience, author, nanoseconds since 1970, content.
@@ -326,6 +330,24 @@ mod tests {
         let mut unheard_of = bytes;
         unheard_of[50] = 200;
         assert_eq!(heard(&name, &unheard_of), Refused::Unknown);
+    }
+
+    #[test]
+    fn nests_are_not_followed_even_where_nobody_reads_them() {
+        let room = room_key();
+        let channel = Channel::Conversation(room);
+        let who = Who { kind: WhoKind::Guest, id: "g".into(), name: "Maria".into() };
+        let bytes = encode(node(), channel, &Message::Sign(Sign::Typing { who, active: true }));
+        let with_field = |levels: usize| {
+            // The sign's map is the second of all; it gets a third entry, which no version knows.
+            let at = bytes.windows(8).position(|window| window == b"\xa6typing\x82").unwrap() + 7;
+            let nest = [&b"\xa1x"[..], &b"\x91".repeat(levels), b"\xc0"].concat();
+            let more = [&bytes[..at], &[0x83], &nest, &bytes[at + 1..]].concat();
+            decode(node(), channel.to_string().as_bytes(), &more).map(|_| ())
+        };
+        assert_eq!(with_field(8), Ok(()), "what a newer version adds is passed over");
+        assert_eq!(with_field(200), Err(Refused::Malformed));
+        assert_eq!(with_field(100_000), Err(Refused::Malformed));
     }
 
     #[test]

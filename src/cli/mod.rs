@@ -4,6 +4,7 @@
 //! Passwords are never arguments. What went wrong decides the exit code ([`error::Exit`]).
 
 mod apikey;
+mod contract;
 pub mod dev;
 pub mod error;
 mod migrate;
@@ -63,6 +64,12 @@ enum Command {
     /// Access tokens
     #[command(subcommand)]
     Token(token::TokenCommand),
+    /// The HTTP interface, as an OpenAPI 3.1 document
+    Openapi,
+    /// The socket, as an AsyncAPI 3.0 document, which refers to `schema`
+    Asyncapi,
+    /// Every message of the socket, as a JSON Schema
+    Schema,
 }
 
 /// Reads the arguments, does what they say and answers with the exit code.
@@ -99,6 +106,9 @@ async fn run(command: Command, json: bool) -> Result<Option<Outcome>, CliError> 
         Command::Apikey(command) => apikey::run(command).await.map(Some),
         Command::Share(command) => share::run(command).await.map(Some),
         Command::Token(command) => token::run(command).await.map(Some),
+        Command::Openapi => contract::openapi().map(Some),
+        Command::Asyncapi => Ok(Some(contract::asyncapi())),
+        Command::Schema => contract::schema().map(Some),
     }
 }
 

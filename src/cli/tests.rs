@@ -52,3 +52,15 @@ fn every_command_can_answer_in_json() {
         assert!(parse(arguments).unwrap().json, "{arguments:?}");
     }
 }
+
+#[test]
+fn the_contract_is_printed_without_settings() {
+    for (printed, wanted) in [
+        (contract::openapi().unwrap(), parlour_protocol::documents::OPENAPI),
+        (contract::schema().unwrap(), parlour_protocol::documents::SOCKET),
+        (contract::asyncapi(), parlour_protocol::documents::ASYNCAPI),
+    ] {
+        assert_eq!(format!("{}\n", printed.text), wanted);
+        assert!(printed.json.is_object());
+    }
+}

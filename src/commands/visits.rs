@@ -10,6 +10,7 @@ use parlour_protocol::error::{ErrorBody, ErrorCode};
 use parlour_protocol::id::{ClientId, GuestId};
 use parlour_protocol::share::{Permission, ShareStatus};
 use parlour_protocol::time::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
@@ -59,7 +60,7 @@ pub enum LinkState {
 }
 
 /// An organization as its clients see it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct PageOrganization {
     name: String,
     logo: Option<String>,
@@ -75,7 +76,8 @@ impl PageOrganization {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// The organization's colours, readable on both grounds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 struct PageBrand {
     color: String,
     ink: String,

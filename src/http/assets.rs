@@ -92,7 +92,8 @@ fn in_text(text: &str) -> String {
     escaped
 }
 
-fn page(html: String, public_url: &str) -> Response {
+/// A page of ours, under the policy of all pages.
+pub(super) fn page(html: String, public_url: &str) -> Response {
     let headers = [
         (header::CONTENT_SECURITY_POLICY, content_security_policy(public_url)),
         (HeaderName::from_static("x-robots-tag"), "noindex".to_owned()),

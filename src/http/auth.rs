@@ -8,9 +8,10 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::auth::login::Tokens;
 use crate::commands::failure::Failure;
@@ -23,24 +24,28 @@ const COOKIE: &str = "parlour_refresh";
 const COOKIE_PATH: &str = "/api/v1/auth";
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-#[derive(Deserialize)]
+/// A person and their password.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Login {
     email: String,
     password: String,
+    /// Who keeps the refresh token; `body` when absent.
     #[serde(default)]
     refresh: Option<Keeper>,
 }
 
-#[derive(Default, Deserialize)]
+/// A refresh token; without one the cookie counts.
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Refresh {
+    /// Works once.
     #[serde(default)]
     refresh_token: Option<String>,
 }
 
 /// Who keeps the refresh token.
-#[derive(Clone, Copy, Default, Deserialize)]
+#[derive(Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Keeper {
     /// The caller.
@@ -50,10 +55,15 @@ enum Keeper {
     Cookie,
 }
 
-#[derive(Serialize)]
-struct Reply {
+/// What a log-in gives.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Tokens")]
+pub(super) struct Reply {
+    /// For `Authorization: Bearer` and for `hello`.
     access_token: String,
+    /// `null` when the cookie holds it.
     refresh_token: Option<String>,
+    /// Life of the access token, in seconds.
     expires_in: u64,
 }
 
@@ -95,15 +105,24 @@ pub(super) async fn logout(
     Ok(response)
 }
 
+/// What a page says `hello` with.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Ticket {
+    /// Works once.
+    ticket: String,
+    /// Life of the ticket, in seconds.
+    expires_in: u64,
+}
+
 /// A ticket for a socket of the page that asks.
 pub(super) async fn ticket(
     State(api): State<Arc<Api>>,
     headers: HeaderMap,
     Admitted(admitted): Admitted,
-) -> Result<Success<Value>, Problem> {
+) -> Result<Success<Ticket>, Problem> {
     let origin = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok()).map(str::to_ascii_lowercase);
     let ticket = api.auth.issue_ticket(&admitted, origin).await.map_err(Failure::from)?;
-    Ok(Success::ok(json!({ "ticket": ticket.secret.expose(), "expires_in": ticket.expires_in.as_secs() })))
+    Ok(Success::ok(Ticket { ticket: ticket.secret.expose().to_owned(), expires_in: ticket.expires_in.as_secs() }))
 }
 
 /// The refresh token of a request: the body's, else the cookie's.

@@ -6,9 +6,10 @@ use axum::extract::State;
 use parlour_protocol::entry::NumberedEntry;
 use parlour_protocol::error::ErrorBody;
 use parlour_protocol::id::{ConversationId, EntryId};
+use parlour_protocol::limits::{PAGE_ENTRIES_MAX, TEXT_CHARS_MAX};
 use parlour_protocol::reply::Appended;
-use serde::Deserialize;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::commands::revise::Named;
 use crate::http::Api;
@@ -16,23 +17,61 @@ use crate::http::envelope::{Problem, Success};
 use crate::http::extract::{Caller, Id, IdempotencyKey, JsonBody, Query};
 use crate::store::log::Range;
 
-#[derive(Debug, Deserialize)]
+/// Which part of the transcript.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct List {
+#[schemars(rename = "ListEntries")]
+pub struct List {
+    /// Entries below this number, newest last. At most one of `before`, `after` and `around`; none: the newest.
     before: Option<i64>,
+    /// Entries above this number.
     after: Option<i64>,
+    /// Entries on both sides of this number.
     around: Option<i64>,
+    /// 50 when absent.
+    #[schemars(range(min = 1, max = PAGE_ENTRIES_MAX))]
     limit: Option<u32>,
 }
 
+/// Where a page of the transcript stands, in the reader's view.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct TranscriptMeta {
+    epoch: i64,
+    /// The newest entry.
+    head: i64,
+    /// Whether more entries lie in the direction asked.
+    has_more: bool,
+}
+
 /// An entry to be, by kind.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+#[schemars(rename = "CreateEntry")]
 pub(super) enum Create {
-    Message { text: String },
-    Note { text: String },
-    Edit { entry_id: EntryId, seq: i64, text: String },
-    Redaction { entry_id: EntryId, seq: i64 },
+    /// A chat message.
+    Message {
+        #[schemars(length(min = 1, max = TEXT_CHARS_MAX))]
+        text: String,
+    },
+    /// An internal note.
+    Note {
+        #[schemars(length(min = 1, max = TEXT_CHARS_MAX))]
+        text: String,
+    },
+    /// Another text for a message or note of one's own.
+    Edit {
+        entry_id: EntryId,
+        /// Its number in the own view.
+        seq: i64,
+        #[schemars(length(min = 1, max = TEXT_CHARS_MAX))]
+        text: String,
+    },
+    /// A message or note is blanked for good.
+    Redaction {
+        entry_id: EntryId,
+        /// Its number in the own view.
+        seq: i64,
+    },
 }
 
 pub(super) async fn list(
@@ -49,7 +88,7 @@ pub(super) async fn list(
         _ => return Err(ErrorBody::invalid("before", "one of before, after and around").into()),
     };
     let page = api.commands.history(&principal, conversation, range, query.limit).await?;
-    let meta = json!({ "epoch": page.epoch, "head": page.head, "has_more": page.has_more });
+    let meta = TranscriptMeta { epoch: page.epoch, head: page.head, has_more: page.has_more };
     Ok(Success::ok(page.entries).with_meta(meta))
 }
 

@@ -8,8 +8,9 @@ use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use parlour_protocol::error::{ErrorBody, ErrorCode};
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::commands::failure::Failure;
 
@@ -39,8 +40,8 @@ impl<T> Success<T> {
 
     /// The same with facts about the list.
     #[must_use]
-    pub fn with_meta(self, meta: Value) -> Self {
-        Self { meta: Some(meta), ..self }
+    pub fn with_meta(self, meta: impl Serialize) -> Self {
+        Self { meta: Some(json!(meta)), ..self }
     }
 }
 
@@ -57,6 +58,28 @@ impl<T: Serialize> IntoResponse for Success<T> {
         let Self { status, data, meta } = self;
         (status, Json(Envelope { success: true, data, meta })).into_response()
     }
+}
+
+/// A refusal, as it is written.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Refusal {
+    #[schemars(extend("const" = false))]
+    success: bool,
+    error: RefusalBody,
+}
+
+/// What went wrong.
+#[derive(Serialize, JsonSchema)]
+struct RefusalBody {
+    code: ErrorCode,
+    /// A sentence for people.
+    message: String,
+    /// Facts for programs; an object, possibly empty.
+    details: Map<String, Value>,
+    /// Finds the request in the server's log.
+    request_id: String,
+    /// Whether the same request can succeed later.
+    retryable: bool,
 }
 
 /// A refusal on its way out.
@@ -131,8 +154,7 @@ pub fn render(response: Response, request_id: &str) -> Response {
     let Some(problem) = response.extensions().get::<Problem>().cloned() else { return response };
     let ErrorBody { code, message, retryable, details } = problem.body;
     let retry_after_ms = details.get("retry_after_ms").and_then(Value::as_u64);
-    let error = json!({ "code": code, "message": message, "details": details, "request_id": request_id,
-                        "retryable": retryable });
+    let error = RefusalBody { code, message, details, request_id: request_id.to_owned(), retryable };
     let (mut parts, _) = response.into_parts();
     parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     parts.headers.remove(header::CONTENT_LENGTH);
@@ -142,7 +164,7 @@ pub fn render(response: Response, request_id: &str) -> Response {
     if problem.status == StatusCode::UNAUTHORIZED {
         parts.headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
-    Response::from_parts(parts, Body::from(json!({ "success": false, "error": error }).to_string()))
+    Response::from_parts(parts, Body::from(json!(Refusal { success: false, error }).to_string()))
 }
 
 #[cfg(test)]

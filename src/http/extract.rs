@@ -9,7 +9,7 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use parlour_protocol::error::ErrorCode;
 use parlour_protocol::id::ClientId;
 use parlour_protocol::scan;
@@ -62,7 +62,7 @@ impl<T: DeserializeOwned> FromRequest<Arc<Api>> for JsonBody<T> {
 
     async fn from_request(request: Request, api: &Arc<Api>) -> Result<Self, Problem> {
         match read_body(request, api).await? {
-            Some(bytes) => parse(&bytes).map(Self),
+            Some(bytes) => body(&bytes).map(Self),
             None => Err(Problem::new(ErrorCode::Malformed, "a JSON body is required")),
         }
     }
@@ -73,7 +73,7 @@ impl<T: DeserializeOwned + Default> FromRequest<Arc<Api>> for OptionalBody<T> {
 
     async fn from_request(request: Request, api: &Arc<Api>) -> Result<Self, Problem> {
         match read_body(request, api).await? {
-            Some(bytes) => parse(&bytes).map(Self),
+            Some(bytes) => body(&bytes).map(Self),
             None => Ok(Self(T::default())),
         }
     }
@@ -104,7 +104,11 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
     if media_type.eq_ignore_ascii_case("application/json") { Ok(()) } else { unsupported("application/json") }
 }
 
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+/// Reads a body.
+///
+/// # Errors
+/// `MALFORMED`, naming a field that is missing or unknown.
+pub fn body<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     scan::json(bytes).map_err(|broken| Problem::new(ErrorCode::Malformed, broken.to_string()))?;
     // By way of a value: of a key given twice the last counts (SPEC §1), which a struct alone would refuse.
     let value: Value = serde_json::from_slice(bytes).map_err(|error| unreadable(&error))?;
@@ -137,9 +141,17 @@ impl<T: DeserializeOwned> FromRequestParts<Arc<Api>> for Query<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Api>) -> Result<Self, Problem> {
-        let query = axum::extract::Query::<T>::try_from_uri(&parts.uri);
-        query.map(|query| Self(query.0)).map_err(|error| unreadable(&error))
+        query(&parts.uri).map(Self)
     }
+}
+
+/// Reads a query.
+///
+/// # Errors
+/// `MALFORMED`, naming a field that is unknown.
+pub fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Problem> {
+    let query = axum::extract::Query::<T>::try_from_uri(uri);
+    query.map(|query| query.0).map_err(|error| unreadable(&error))
 }
 
 impl FromRequestParts<Arc<Api>> for Caller {
@@ -169,7 +181,7 @@ impl FromRequestParts<Arc<Api>> for MaybeCaller {
 }
 
 /// The one bearer credential of a request (RFC 6750 §2.1); none when there is none, or more than one.
-fn bearer(headers: &HeaderMap) -> Option<&str> {
+pub fn bearer(headers: &HeaderMap) -> Option<&str> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let (scheme, credential) = values.next()?.to_str().ok()?.split_once(' ')?;
     let is_only = values.next().is_none() && scheme.eq_ignore_ascii_case("bearer");
@@ -209,12 +221,12 @@ mod tests {
     }
 
     fn refusal(json: &str) -> String {
-        format!("{:?}", parse::<Body>(json.as_bytes()).unwrap_err())
+        format!("{:?}", body::<Body>(json.as_bytes()).unwrap_err())
     }
 
     #[test]
     fn unknown_and_missing_fields_are_named() {
-        assert!(parse::<Body>(br#"{"title":"x"}"#).is_ok());
+        assert!(body::<Body>(br#"{"title":"x"}"#).is_ok());
         assert!(refusal(r#"{"title":"x","organization_id":"y"}"#).contains("\"field\": String(\"organization_id\")"));
         assert!(refusal("{}").contains("\"field\": String(\"title\")"));
         for broken in ["", "{", "[]", "{\"title\":1}", &format!("{}{}", "[".repeat(40), "]".repeat(40))] {

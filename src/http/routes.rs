@@ -9,11 +9,12 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, patch, post};
+use parlour_protocol::documents as contract;
 use parlour_protocol::error::ErrorCode;
 
 use crate::commands::failure::Failure;
 use crate::http::envelope::Problem;
-use crate::http::{Api, around, assets, auth, cards, conversations, entries, health, me, shares, visits};
+use crate::http::{Api, around, assets, auth, cards, conversations, documents, entries, health, me, shares, visits};
 
 const BODY_BYTES_MAX: usize = 256 * 1024;
 
@@ -37,6 +38,16 @@ fn table() -> Router<Arc<Api>> {
         .route("/console", get(assets::console))
         .route("/console/{*rest}", get(assets::console))
         .route("/s/{token}", get(visits::page))
+        .route("/docs", get(documents::page))
+        .route("/docs/docs.js", get(documents::serve("text/javascript", documents::SCRIPT)))
+        .route("/docs/parts.js", get(documents::serve("text/javascript", documents::PARTS)))
+        .route("/docs/icon.svg", get(documents::serve("image/svg+xml", documents::ICON)))
+        .route("/docs/docs.css", get(documents::serve("text/css", documents::STYLES)))
+        .route("/docs/tokens.css", get(documents::serve("text/css", documents::TOKENS)))
+        .route("/openapi.json", get(documents::serve("application/json", contract::OPENAPI)))
+        .route("/asyncapi.yaml", get(documents::serve("application/yaml", contract::ASYNCAPI)))
+        .route("/schema/socket.json", get(documents::serve("application/schema+json", contract::SOCKET)))
+        .route("/schema/errors.json", get(documents::serve("application/json", contract::ERRORS)))
         .route("/api/v1/auth/login", post(auth::login))
         .route("/api/v1/auth/refresh", post(auth::refresh))
         .route("/api/v1/auth/logout", post(auth::logout))

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use parlour_protocol::id::{ClientId, ConversationId, ShareId};
-use parlour_protocol::share::Share;
+use parlour_protocol::share::{Permission, Share};
 use parlour_protocol::time::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::commands::shares::ShareChangeRequest;
@@ -15,34 +16,54 @@ use crate::http::Api;
 use crate::http::envelope::{Problem, Success};
 use crate::http::extract::{Caller, Id, IdempotencyKey, JsonBody, OptionalBody};
 
-#[derive(Debug, Default, Deserialize)]
+/// A link to make; everything has a default.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "CreateShare")]
 pub(super) struct Create {
+    /// 48 when absent; the organization's own cap may be lower than the maximum.
     #[serde(default)]
+    #[schemars(range(min = 1, max = 720))]
     expiry_hours: Option<i64>,
+    /// `view` and `respond` when absent; `view` is implied.
     #[serde(default)]
+    #[schemars(with = "Option<Vec<Permission>>")]
     permissions: Option<Vec<String>>,
+    /// For staff only.
     #[serde(default)]
+    #[schemars(length(max = 120))]
     label: Option<String>,
+    /// Devices it admits; 5 when absent.
     #[serde(default)]
+    #[schemars(range(min = 1, max = 25))]
     seats: Option<i64>,
 }
 
-#[derive(Debug, Deserialize)]
+/// What to change about a link; the rest stays.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "ChangeShare")]
 pub(super) struct Change {
+    /// Replaces what it allowed; `view` is implied.
     #[serde(default)]
+    #[schemars(with = "Option<Vec<Permission>>")]
     permissions: Option<Vec<String>>,
     #[serde(default)]
     expires_at: Option<Timestamp>,
+    /// Devices it admits.
     #[serde(default)]
+    #[schemars(range(min = 1, max = 25))]
     seats: Option<i64>,
 }
 
-#[derive(Serialize)]
+/// A link that was made.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "CreatedShare")]
 pub(super) struct Created {
+    /// What the client opens; only in the first answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     url: Option<String>,
+    /// The secret in it; only in the first answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     session_token: Option<String>,
     share: Share,

@@ -11,8 +11,13 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use parlour_protocol::error::{ErrorBody, ErrorCode};
+use parlour_protocol::id::ConversationId;
+use parlour_protocol::reply::Empty;
+use parlour_protocol::share::Permission;
+use parlour_protocol::time::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::auth::AuthError;
 use crate::commands::failure::Failure;
@@ -24,31 +29,55 @@ use crate::http::client::ClientAddress;
 use crate::http::envelope::{Problem, Success};
 use crate::http::extract::{JsonBody, MaybeCaller};
 
-#[derive(Deserialize)]
+/// A visitor who comes in.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "ClaimShare")]
 pub(super) struct ClaimBody {
+    /// The link's secret.
     token: String,
+    /// The name others see.
     #[serde(default)]
+    #[schemars(length(max = 60))]
     name: Option<String>,
+    /// What this device got before; brings the same guest back on the same seat.
     #[serde(default)]
     device_key: Option<String>,
 }
 
-#[derive(Deserialize)]
+/// A page that was seen.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "OpenShare")]
 pub(super) struct OpenBody {
+    /// The link's secret.
     token: String,
 }
 
-#[derive(Serialize)]
+/// Who the visitor now is.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ClaimedShare")]
 pub(super) struct ClaimReply {
+    /// For `Authorization: Bearer` and for `hello`.
     guest_token: String,
+    /// Life of the token, in seconds.
     expires_in: u64,
+    /// To be kept by the device.
     device_key: String,
-    conversation_id: Option<String>,
-    permissions: Vec<Value>,
+    conversation_id: Option<ConversationId>,
+    permissions: Vec<Permission>,
     name: String,
     organization: PageOrganization,
+}
+
+/// What a program is told of a link.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct LinkFacts {
+    organization: Option<PageOrganization>,
+    expires_at: Option<Timestamp>,
+    permissions: Vec<Permission>,
+    /// Where to POST the claim.
+    claim_url: String,
 }
 
 pub(super) async fn page(
@@ -94,13 +123,13 @@ pub(super) async fn open(
     MaybeCaller(caller): MaybeCaller,
     headers: HeaderMap,
     JsonBody(body): JsonBody<OpenBody>,
-) -> Result<Success<Value>, Problem> {
+) -> Result<Success<Empty>, Problem> {
     let is_staff = caller.is_some_and(|principal| matches!(principal.actor, Actor::Staff { .. }));
     let user_agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
     let user_agent = user_agent.unwrap_or_default().to_owned();
     let (commands, token) = (Arc::clone(&api.commands), body.token.clone());
     let work = async move { commands.open_link(&token, Visitor { is_staff, user_agent: &user_agent }).await };
-    attempt(&api, address, body.token, work).await.map(|()| Success::ok(json!({})))
+    attempt(&api, address, body.token, work).await.map(|()| Success::ok(Empty {}))
 }
 
 /// Tries something with a link's secret: a refusal costs the address, and is counted on the link if there is one.
@@ -131,27 +160,27 @@ fn charge(api: &Api, address: ClientAddress) -> Result<(), Problem> {
     api.probes.charge(&address.0, Instant::now()).map_err(|refused| Failure::from(AuthError::from(refused)).into())
 }
 
-fn facts(api: &Api, page: LinkPage) -> Result<Success<Value>, Problem> {
+fn facts(api: &Api, page: LinkPage) -> Result<Success<LinkFacts>, Problem> {
     match page.state {
         LinkState::Unknown => Err(Failure::not_found().into()),
         LinkState::Expired => {
             let body = ErrorBody::new(ErrorCode::Gone, "this link has expired; ask for a new one");
             Err(body.with("organization", json!(page.organization)).into())
         }
-        LinkState::Live => Ok(Success::ok(json!({
-            "organization": page.organization,
-            "expires_at": page.expires_at,
-            "permissions": page.permissions,
-            "claim_url": format!("{}/api/v1/shares/claim", api.config.public_url),
-        }))),
+        LinkState::Live => Ok(Success::ok(LinkFacts {
+            organization: page.organization,
+            expires_at: page.expires_at,
+            permissions: page.permissions,
+            claim_url: format!("{}/api/v1/shares/claim", api.config.public_url),
+        })),
     }
 }
 
 fn claim_reply(claimed: Claimed) -> ClaimReply {
     let admission = claimed.admission();
     ClaimReply {
-        conversation_id: admission.map(|(room, _)| room.conversation.to_string()),
-        permissions: admission.map(|(_, held)| held.iter().map(|one| json!(one)).collect()).unwrap_or_default(),
+        conversation_id: admission.map(|(room, _)| room.conversation),
+        permissions: admission.map(|(_, held)| held.to_vec()).unwrap_or_default(),
         name: claimed.principal.name.clone(),
         guest_token: claimed.token.token,
         expires_in: claimed.token.expires_in.as_secs(),

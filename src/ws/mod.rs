@@ -10,7 +10,7 @@ pub mod front_desk;
 mod handshake;
 mod pipeline;
 mod progress;
-mod reader;
+pub mod reader;
 mod session;
 pub mod throttle;
 pub mod upgrade;

@@ -1,7 +1,8 @@
 //! How far an incoming message has come: since when a frame or a fragmented message is incomplete.
 //!
 //! The frame decoder does not tell, and a client that dribbles a message must not hold a socket for ever. This watches the
-//! headers (RFC 6455 §5.2) of the bytes that pass by; whether they are legal is the decoder's to say.
+//! headers (RFC 6455 §5.2) of the bytes that pass by. Whether they are legal is the decoder's to say, but for one rule that it
+//! does not know: a length has the shortest form there is for it.
 
 use tokio::time::Instant;
 
@@ -9,6 +10,13 @@ const FINAL: u8 = 0x80;
 const CONTROL: u8 = 0x08;
 const MASKED: u8 = 0x80;
 const HEADER_BYTES_MAX: usize = 14;
+
+/// A length in a longer form than it needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Overlong {
+    /// How many of the bytes are before it: so many the decoder may have without knowing the length.
+    pub sound: usize,
+}
 
 /// The progress of one socket's incoming message.
 #[derive(Debug, Default)]
@@ -35,25 +43,34 @@ impl Progress {
     }
 
     /// Takes note of bytes that passed.
-    pub fn passed(&mut self, mut bytes: &[u8], now: Instant) {
-        while !bytes.is_empty() {
+    ///
+    /// # Errors
+    /// When a length among them is too long a form; nothing may pass any more.
+    pub fn passed(&mut self, bytes: &[u8], now: Instant) -> Result<(), Overlong> {
+        let mut at = 0;
+        while at < bytes.len() {
             self.since.get_or_insert(now);
             if self.payload_left == 0 {
-                self.header[self.header_bytes] = bytes[0];
+                self.header[self.header_bytes] = bytes[at];
                 self.header_bytes += 1;
-                bytes = &bytes[1..];
                 if self.header_bytes < self.header_length() {
+                    at += 1;
                     continue;
                 }
                 self.payload_left = self.payload_length();
+                if self.payload_left < self.shortest_of_its_form() {
+                    return Err(Overlong { sound: at });
+                }
+                at += 1;
             }
-            let taken = usize::try_from(self.payload_left).unwrap_or(usize::MAX).min(bytes.len());
+            let taken = usize::try_from(self.payload_left).unwrap_or(usize::MAX).min(bytes.len() - at);
             self.payload_left -= taken as u64;
-            bytes = &bytes[taken..];
+            at += taken;
             if self.payload_left == 0 {
                 self.end_of_frame();
             }
         }
+        Ok(())
     }
 
     fn end_of_frame(&mut self) {
@@ -79,6 +96,15 @@ impl Progress {
         };
         let mask = if self.header[1] & MASKED == 0 { 0 } else { 4 };
         2 + extended + mask
+    }
+
+    /// The smallest length that may be written in the form of this header.
+    fn shortest_of_its_form(&self) -> u64 {
+        match self.header[1] & !MASKED {
+            126 => 126,
+            127 => 1 << 16,
+            _ => 0,
+        }
     }
 
     fn payload_length(&self) -> u64 {
@@ -116,10 +142,27 @@ mod tests {
         let (mut progress, start) = (Progress::default(), Instant::now());
         progress.forgive(start);
         assert_eq!(progress.incomplete_since(), None);
-        progress.passed(&frame(FINAL | 0x1, 20)[..9], start);
+        progress.passed(&frame(FINAL | 0x1, 20)[..9], start).unwrap();
         let later = start + std::time::Duration::from_secs(30);
         progress.forgive(later);
         assert_eq!(progress.incomplete_since(), Some(later));
+    }
+
+    #[test]
+    fn what_comes_before_an_overlong_length_may_still_be_read() {
+        let (good, start) = (frame(FINAL | 0x1, 20), Instant::now());
+        for overlong in [
+            &[FINAL | 0x1, MASKED | 126, 0, 125, 1, 2, 3, 4][..],
+            &[FINAL | 0x1, 126, 0, 0],
+            &[FINAL | 0x1, 127, 0, 0, 0, 0, 0, 0, 0xff, 0xff],
+        ] {
+            let bytes = [&good, overlong, &[0; 9]].concat();
+            let sound = good.len() + overlong.len() - 1;
+            assert_eq!(Progress::default().passed(&bytes, start), Err(Overlong { sound }));
+            let mut progress = Progress::default();
+            assert_eq!(progress.passed(&bytes[..sound], start), Ok(()));
+            assert_eq!(progress.passed(&bytes[sound..], start), Err(Overlong { sound: 0 }));
+        }
     }
 
     proptest! {
@@ -139,10 +182,10 @@ mod tests {
             let (mut progress, start) = (Progress::default(), Instant::now());
             let (all_but_last, last) = bytes.split_at(bytes.len() - 1);
             for piece in all_but_last.chunks(cut) {
-                progress.passed(piece, start);
+                prop_assert_eq!(progress.passed(piece, start), Ok(()));
                 prop_assert_eq!(progress.incomplete_since(), Some(start));
             }
-            progress.passed(last, start);
+            prop_assert_eq!(progress.passed(last, start), Ok(()));
             prop_assert_eq!(progress.incomplete_since(), None);
         }
     }

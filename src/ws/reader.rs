@@ -16,10 +16,25 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig, WebSocketC
 use tokio_tungstenite::tungstenite::{Error, Message, error::ProtocolError};
 
 use crate::hub::outbox::Outbox;
-use crate::ws::progress::Progress;
+use crate::ws::progress::{Overlong, Progress};
 
 /// One read of the socket. Every socket keeps a buffer of this size, and most commands are smaller.
 const READ_BYTES: usize = 1024;
+
+/// Where bytes come from. TCP in production, a list of pieces in tests.
+pub trait Source: Send + Sync + 'static {
+    /// Reads what is there now.
+    ///
+    /// # Errors
+    /// `WouldBlock` when nothing is; any other error ends the socket.
+    fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize>;
+}
+
+impl Source for TcpStream {
+    fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        Self::try_read(self, buffer)
+    }
+}
 
 /// What was read.
 #[derive(Debug)]
@@ -48,23 +63,26 @@ pub struct Reader {
 }
 
 struct Tap {
-    stream: Arc<TcpStream>,
+    source: Arc<dyn Source>,
     outbox: Arc<Outbox>,
     /// Bytes that came with the handshake.
     early: Bytes,
     progress: Progress,
+    /// A length came in a longer form than it needs: the decoder, which would take it, gets nothing any more.
+    is_overlong: bool,
     heard_at: Instant,
 }
 
 impl Reader {
     /// The reading side of a socket of which `early` was already read; it takes small messages until [`Self::admit`].
-    pub fn new(codec: Codec, stream: Arc<TcpStream>, outbox: Arc<Outbox>, early: Bytes) -> Self {
+    pub fn new(codec: Codec, source: Arc<dyn Source>, outbox: Arc<Outbox>, early: Bytes) -> Self {
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BYTES)
             .write_buffer_size(0)
             .max_message_size(Some(HELLO_BYTES_MAX))
             .max_frame_size(Some(HELLO_BYTES_MAX));
-        let tap = Tap { stream, outbox, early, progress: Progress::default(), heard_at: Instant::now() };
+        let (progress, heard_at) = (Progress::default(), Instant::now());
+        let tap = Tap { source, outbox, early, progress, is_overlong: false, heard_at };
         let context = WebSocketContext::new(Role::Server, Some(config));
         Self { codec, context, tap, too_large: CloseCode::Unauthenticated }
     }
@@ -95,7 +113,7 @@ impl Reader {
     }
 
     /// The next thing that is whole.
-    pub fn next(&mut self) -> Heard {
+    pub fn hear(&mut self) -> Heard {
         match self.context.read(&mut self.tap) {
             Ok(Message::Text(text)) if self.codec == Codec::Json => Heard::Message(text.into()),
             Ok(Message::Binary(bytes)) if self.codec == Codec::MessagePack => Heard::Message(bytes),
@@ -104,6 +122,7 @@ impl Reader {
             Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => Heard::Control,
             Ok(Message::Close(frame)) => Heard::Closing(frame.map(|frame| frame.code.into())),
             Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => Heard::Nothing,
+            Err(Error::Io(_)) if self.tap.is_overlong => Heard::Broken(CloseCode::Protocol),
             Err(Error::Capacity(_)) => Heard::Broken(self.too_large),
             Err(Error::Utf8(_)) => Heard::Broken(CloseCode::BadUtf8),
             Err(Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)) => Heard::Gone,
@@ -115,8 +134,11 @@ impl Reader {
 
 impl Read for Tap {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.is_overlong {
+            return Err(ErrorKind::InvalidData.into());
+        }
         let count = if self.early.is_empty() {
-            self.stream.try_read(buffer)?
+            self.source.try_read(buffer)?
         } else {
             let count = self.early.len().min(buffer.len());
             self.early.copy_to_slice(&mut buffer[..count]);
@@ -127,7 +149,11 @@ impl Read for Tap {
         };
         if count > 0 {
             self.heard_at = Instant::now();
-            self.progress.passed(&buffer[..count], self.heard_at);
+            if let Err(Overlong { sound }) = self.progress.passed(&buffer[..count], self.heard_at) {
+                self.is_overlong = true;
+                // No bytes would mean the end of the stream.
+                return if sound == 0 { Err(ErrorKind::InvalidData.into()) } else { Ok(sound) };
+            }
         }
         Ok(count)
     }

@@ -59,7 +59,7 @@ impl Wire {
         let _ = socket.set_tcp_user_timeout(None);
         let stream = Arc::new(stream);
         let outbox = Arc::new(Outbox::new(Arc::clone(&stream) as _));
-        let reader = Reader::new(codec, Arc::clone(&stream), Arc::clone(&outbox), early);
+        let reader = Reader::new(codec, Arc::clone(&stream) as _, Arc::clone(&outbox), early);
         Self { stream, outbox, reader }
     }
 
@@ -82,7 +82,7 @@ impl Wire {
     pub async fn next(&mut self, reads: bool, deadline: Instant) -> Event {
         loop {
             if reads {
-                match self.reader.next() {
+                match self.reader.hear() {
                     Heard::Message(message) => return Event::Message(message),
                     Heard::Control => return Event::Control,
                     Heard::Nothing => {}

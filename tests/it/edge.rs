@@ -9,9 +9,19 @@ use crate::support::api::Edge;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_reply_carries_the_headers_that_protect_it() {
     let edge = Edge::start().await;
-    for path in
-        ["/livez", "/readyz", "/", "/console", "/console/x/y", "/s/x", "/api/v1/me", "/nowhere", "/assets/none.js"]
-    {
+    for path in [
+        "/livez",
+        "/readyz",
+        "/",
+        "/console",
+        "/console/x/y",
+        "/s/x",
+        "/docs",
+        "/openapi.json",
+        "/api/v1/me",
+        "/nowhere",
+        "/assets/none.js",
+    ] {
         let answer = edge.get(path).send().await;
         for (name, value) in [
             ("strict-transport-security", "max-age=63072000; includeSubDomains"),
@@ -165,4 +175,23 @@ async fn the_pages_find_their_scripts_and_styles() {
             assert_eq!(answer.headers[header::CACHE_CONTROL], "max-age=31536000, immutable", "{asset}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_contract_is_served_to_anybody_and_kept_by_caches() {
+    let edge = Edge::start().await;
+    let page = edge.get("/docs").send().await;
+    let policy = page.headers[header::CONTENT_SECURITY_POLICY].to_str().expect("text");
+    assert!(policy.contains("script-src 'self'; style-src 'self'") && !policy.contains("unsafe"));
+    let own = page.text.split('"').filter(|word| word.starts_with('/') && !word.starts_with("//"));
+    let documents = ["/openapi.json", "/asyncapi.yaml", "/schema/socket.json", "/schema/errors.json", "/docs/parts.js"];
+    for path in own.chain(documents) {
+        let answer = edge.get(path).send().await;
+        assert_eq!(answer.status, StatusCode::OK, "{path}");
+        assert_eq!(answer.headers[header::CACHE_CONTROL], "public, no-cache", "{path}");
+        let etag = answer.headers[header::ETAG].to_str().expect("text");
+        let again = edge.get(path).header("if-none-match", etag).send().await;
+        assert_eq!((again.status, again.text.as_str()), (StatusCode::NOT_MODIFIED, ""), "{path}");
+    }
+    assert_eq!(edge.get("/openapi.json").send().await.json()["openapi"], "3.1.1");
 }

@@ -10,7 +10,7 @@ mod listener;
 mod publisher;
 mod queue;
 mod shards;
-mod slots;
+pub mod slots;
 mod subscriber;
 mod vitals;
 

@@ -7,5 +7,6 @@
 mod client;
 mod fanout;
 mod framing;
+mod rfc6455;
 mod stage;
 mod storm;
