@@ -253,7 +253,8 @@ export class Connection extends Emitter<Events> {
       const fields = credential === "" ? {} : { token: credential };
       const reply = await this.request("refresh", fields);
       if (era !== this.#era) return;
-      if (reply.guest_token !== undefined) credentials.keep?.(reply.guest_token, reply.expires_in_ms);
+      if (reply.guest_token !== undefined)
+        credentials.keep?.(reply.guest_token, reply.expires_in_ms ?? Number.POSITIVE_INFINITY);
       this.#armRefresh(reply.expires_in_ms);
     } catch {
       // Ask again while the token lasts; when it ends the server closes with 4401 and says so.
