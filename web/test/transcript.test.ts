@@ -2,7 +2,7 @@
 // The claims are those of both pages; the lines are made in common/transcript.ts.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Card, Echo, Entry, Positioned, Who } from "@parlour/client";
+import type { Card, CardState, Echo, Entry, Positioned, Who } from "@parlour/client";
 import { Reading } from "../client/src/reading.ts";
 import { initials, money, span } from "../common/format.ts";
 import { type Line, transcript } from "../common/transcript.ts";
@@ -29,7 +29,7 @@ const card = (version: number): Card => ({
   state: "open",
 });
 const offer = (seq: number, version: number) => entry(seq, AMIRA, seq, { kind: "card", body: { card: card(version) } });
-const choose = (seq: number, author: Who, version: number, state = "decided") =>
+const choose = (seq: number, author: Who, version: number, state: CardState = "decided") =>
   entry(seq, author, seq, {
     kind: "selection",
     body: { card: "k", version, options: ["a"], title: "Flights", labels: ["Air Mauritius"], state },
