@@ -216,6 +216,22 @@ need_chromium() {
     fi
 }
 
+# What the client in examples/python needs, in an environment of its own; a second run does nothing.
+need_python_client() {
+    wants=$root/examples/python/requirements.txt
+    made=$root/target/python
+    cmp -s "$wants" "$made/.parlour-requirements" && return 0
+    if ! python3 -m venv --help >/dev/null 2>&1 || ! python3 -c 'import ensurepip' >/dev/null 2>&1; then
+        have apt-get || die "Python 3.10 or newer, with venv, is missing. Install it with your package manager."
+        apt_install "Python, for the client in examples/python," python3 python3-venv
+    fi
+    say "Installing what examples/python needs into target/python."
+    mkdir -p "$root/target"
+    { python3 -m venv --clear "$made" && "$made/bin/pip" install --quiet --disable-pip-version-check -r "$wants"; } \
+        </dev/null >&2 || die "the Python environment could not be made; see its words above."
+    cp "$wants" "$made/.parlour-requirements"
+}
+
 # Web dependencies as locked; a second run with the same lock does nothing.
 need_node_modules() {
     lock=$root/web/package-lock.json

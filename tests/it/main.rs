@@ -27,6 +27,7 @@ mod matrix;
 mod nodes;
 mod private_redis;
 mod process;
+mod python_example;
 mod revisions;
 mod room;
 mod shares;
