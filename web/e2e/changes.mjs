@@ -26,6 +26,9 @@ export async function guestEditsOwnWords({ phone, staff, accessible, shoot }) {
   await phone.getByRole("textbox", { name: /^Write to/ }).fill("We land at nien.");
   await phone.getByRole("button", { name: "Send" }).tap();
   await log(staff).getByText("We land at nien.").waitFor();
+  await bubble(phone, "We land at nien.").dispatchEvent("contextmenu"); // what a long press is to a page
+  await bubble(phone, "We land at nien.").getByRole("button", { name: "Remove" }).waitFor();
+  await phone.keyboard.press("Escape");
   const said = await openMenu(phone, "We land at nien.");
   const more = await said.getByRole("button", { name: /^More for/ }).boundingBox();
   assert.ok(more.width >= 44 && more.height >= 44, "a finger can press it");
