@@ -1,4 +1,5 @@
-// The examples of @parlour/client, run as they stand against a server: two programs in Node and a page that opens its socket with a ticket.
+// The examples of @parlour/client, run as they stand against a server: two programs in Node and a page that opens its socket with a ticket. And
+// the SDK over MessagePack, because a codec is proved only by another's.
 // The server is found as in two-contexts.test.mjs. What is asserted is what a reader of the example would see.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -6,7 +7,10 @@ import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import * as messagePack from "@msgpack/msgpack";
+import { nodeSocket, ParlourClient } from "@parlour/client";
 import { build } from "vite";
+import { WebSocket } from "ws";
 import { launch } from "./browser.mjs";
 import { findServer } from "./server.mjs";
 
@@ -117,6 +121,45 @@ test("a plain page opens its socket with a ticket, and no token is on its wire",
     assert.ok(sent.every((frame) => frame.token === undefined));
   } finally {
     await browser.close();
+  }
+});
+
+test("the same over MessagePack: said, edited, removed, and heard again by a newcomer", async (context) => {
+  const { http_url, api_key, conversation_id } = server.dev;
+  if (server.dev.organization_id === "o1") return context.skip("the stand-in server speaks JSON only");
+  const enter = (codec) => {
+    const client = new ParlourClient({
+      url: `${http_url.replace("http", "ws")}/api/v1/ws`,
+      socket: nodeSocket(WebSocket),
+      credentials: { renewal: "hand-in", token: async () => api_key },
+      ...(codec && { codec }),
+    });
+    const room = client.join(conversation_id);
+    client.connect();
+    return { client, room };
+  };
+  const reads = ({ client, room }, look) =>
+    new Promise((resolve) => {
+      const check = () => look(room) && resolve();
+      client.on("room", check);
+      check();
+    });
+  const binary = enter(messagePack);
+  const plain = enter();
+  const words = `Packed at ${Date.now()}.`;
+  const { clientId } = binary.client.send(conversation_id, words);
+  const line = ({ lines }) => lines.find((it) => it.entry?.client_id === clientId);
+  await Promise.all([binary, plain].map((it) => reads(it, (room) => line(room)?.entry.body.text === words)));
+  binary.client.edit(conversation_id, line(binary.room), `${words} Edited.`);
+  await reads(plain, (room) => line(room)?.edited);
+  assert.equal(line(plain.room).entry.body.text, `${words} Edited.`);
+  await binary.client.redact(conversation_id, line(binary.room)).done;
+  await reads(plain, (room) => line(room)?.redacted);
+  const late = enter(messagePack);
+  await reads(late, (room) => line(room)?.redacted);
+  for (const { client, room } of [binary, plain, late]) {
+    assert.ok(!JSON.stringify([room.lines, room.entries, room.pending]).includes(words));
+    client.close();
   }
 });
 
