@@ -1,5 +1,5 @@
-//! The contract's documents are what the types say: `protocol/schema/*.json` and `web/docs`' sources of facts, never edited by
-//! hand. After a change of the types: `PARLOUR_WRITE=1 cargo test --test contract`, look at the diff, commit it.
+//! The contract's documents are what the types say: `protocol/schema/*.json` is made by this test and never edited by hand. After a
+//! change of the types or the routes: `PARLOUR_WRITE=1 cargo test --test contract`, look at the diff, commit it.
 //!
 //! Whether a change is allowed is asked elsewhere: `protocol/tests/compatible.rs` compares with the frozen `schema/v1/`.
 

@@ -79,9 +79,12 @@ pub enum AuthError {
     /// No valid credential; outsiders are not told more.
     #[error("not authenticated")]
     Unauthenticated,
-    /// A token of ours that is over: come back with a fresh one.
+    /// A token of ours that is over, by its time or because its person logged out: come back with a fresh one.
     #[error("the token has expired")]
     Expired,
+    /// A guest's token of ours whose link is over.
+    #[error("the link has ended")]
+    LinkEnded,
     /// Too many failed attempts.
     #[error(transparent)]
     TooMany(#[from] TooManyFailures),
@@ -150,7 +153,7 @@ impl Auth {
     /// Who is behind a credential of any of the three kinds.
     ///
     /// # Errors
-    /// `Unauthenticated` or `Expired` when it admits nobody (any more).
+    /// `Unauthenticated`, `Expired` or `LinkEnded` when it admits nobody (any more).
     pub async fn authenticate(&self, credential: &str) -> Result<Authenticated, AuthError> {
         if credential.starts_with(SecretKind::ApiKey.prefix()) {
             return self.authenticate_key(credential).await;
@@ -158,11 +161,13 @@ impl Auth {
         let verified = self.tokens.verify(credential, OffsetDateTime::now_utc())?;
         let (principal, ends_in) = match verified.bearer {
             Bearer::Staff { organization, person, session_version } => {
-                (self.staff(organization, person, session_version).await?, None)
+                (self.admit_staff(organization, person, session_version).await?, None)
             }
-            Bearer::Guest { organization, share, guest } => self.guest(organization, share, guest).await?.unzip(),
+            Bearer::Guest { organization, share, guest } => {
+                let (guest, ends_in) = self.guest(organization, share, guest).await?.ok_or(AuthError::LinkEnded)?;
+                (guest, Some(ends_in))
+            }
         };
-        let principal = principal.ok_or(AuthError::Unauthenticated)?;
         Ok(Authenticated { principal: Arc::new(principal), expires_in: Some(verified.expires_in), ends_in })
     }
 
@@ -214,6 +219,21 @@ impl Auth {
             }
         }
         Err(AuthError::Unauthenticated)
+    }
+
+    /// As [`Auth::staff`], and why not: a log-in of before is over, a member who is none any more is nobody.
+    async fn admit_staff(
+        &self,
+        organization: OrganizationId,
+        person: PersonId,
+        session_version: i32,
+    ) -> Result<Principal, AuthError> {
+        if let Some(principal) = self.staff(organization, person, session_version).await? {
+            return Ok(principal);
+        }
+        let row = self.store.staff(organization, person).await?;
+        let is_of_before = row.is_some_and(|row| row.session_version != session_version);
+        Err(if is_of_before { AuthError::Expired } else { AuthError::Unauthenticated })
     }
 
     async fn staff(

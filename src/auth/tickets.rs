@@ -43,7 +43,7 @@ impl Auth {
     /// Who is behind a ticket that a page of `origin` shows.
     ///
     /// # Errors
-    /// `Unauthenticated` when it admits nobody (any more).
+    /// `Unauthenticated`, `Expired` or `LinkEnded` when it admits nobody (any more).
     pub async fn redeem(&self, ticket: &str, origin: Option<&str>) -> Result<Authenticated, AuthError> {
         let secret = Secret::parse(SecretKind::Ticket, ticket).ok_or(AuthError::Unauthenticated)?;
         let mut found = None;
@@ -54,24 +54,26 @@ impl Auth {
             }
         }
         let row = found.filter(|row| row.origin.as_deref() == origin).ok_or(AuthError::Unauthenticated)?;
-        let (principal, ends_in) = self.holder(&row).await?.ok_or(AuthError::Unauthenticated)?;
+        let (principal, ends_in) = self.holder(&row).await?;
         Ok(Authenticated { principal: Arc::new(principal), expires_in: row.admits, ends_in })
     }
 
-    /// The holder with the rights of now, and the time to the end of what they stand on; none when it is no longer allowed in.
-    async fn holder(&self, row: &TicketRow) -> Result<Option<(Principal, Option<Duration>)>, AuthError> {
+    /// The holder with the rights of now, and the time to the end of what they stand on.
+    async fn holder(&self, row: &TicketRow) -> Result<(Principal, Option<Duration>), AuthError> {
         let organization = row.organization;
         Ok(match row.holder {
             TicketHolder::Staff { person, session_version } => {
-                self.staff(organization, person, session_version).await?.map(|principal| (principal, None))
+                (self.admit_staff(organization, person, session_version).await?, None)
             }
             TicketHolder::Guest { share, guest } => {
-                self.guest(organization, share, guest).await?.map(|(principal, ends_in)| (principal, Some(ends_in)))
+                let (guest, ends_in) = self.guest(organization, share, guest).await?.ok_or(AuthError::LinkEnded)?;
+                (guest, Some(ends_in))
             }
-            TicketHolder::Service { key } => self.store.api_key_by_id(organization, key).await?.map(|row| {
+            TicketHolder::Service { key } => {
+                let row = self.store.api_key_by_id(organization, key).await?.ok_or(AuthError::Unauthenticated)?;
                 let ends_in = row.expires_in_ms.map(milliseconds);
                 (service(row), ends_in)
-            }),
+            }
         })
     }
 }

@@ -61,6 +61,15 @@ impl Failure {
         Self::Refused(body.with("retry_after_ms", retry_after_ms))
     }
 
+    /// A guest's link is over.
+    pub fn link_ended() -> Self {
+        Self::over("the link has ended; ask for a new one", Reason::LinkEnded)
+    }
+
+    fn over(message: &str, reason: Reason) -> Self {
+        Self::Refused(ErrorBody::new(ErrorCode::Unauthenticated, message).with(Reason::KEY, reason.as_str()))
+    }
+
     /// Whether the failure is ours, so that somebody must look at it.
     pub fn is_ours(&self) -> bool {
         matches!(self, Self::Store(StoreError::Unexpected(_)) | Self::Internal(_))
@@ -107,7 +116,9 @@ impl From<AppendError> for Failure {
 impl From<AuthError> for Failure {
     fn from(error: AuthError) -> Self {
         match error {
-            AuthError::Unauthenticated | AuthError::Expired => Self::unauthenticated(),
+            AuthError::Unauthenticated => Self::unauthenticated(),
+            AuthError::Expired => Self::over("the token has expired; come back with a fresh one", Reason::Expired),
+            AuthError::LinkEnded => Self::link_ended(),
             AuthError::TooMany(refused) => {
                 Self::rate_limited(u64::try_from(refused.retry_after.as_millis()).unwrap_or(u64::MAX))
             }
@@ -125,6 +136,34 @@ impl From<Violation> for Failure {
                 ErrorBody::new(ErrorCode::TooLarge, message).with("field", path.as_str())
             }
         })
+    }
+}
+
+/// Why a genuine credential admits nobody any more: what `details.reason` says beside `UNAUTHENTICATED`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// A fresh token admits its holder again.
+    Expired,
+    /// Nothing admits them again by this link.
+    LinkEnded,
+}
+
+impl Reason {
+    /// Where it stands in the details.
+    pub const KEY: &'static str = "reason";
+
+    /// The word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Expired => "expired",
+            Self::LinkEnded => "link_ended",
+        }
+    }
+
+    /// The reason an error gives, if it gives one.
+    pub fn of(error: &ErrorBody) -> Option<Self> {
+        let word = error.details.get(Self::KEY).and_then(|word| word.as_str());
+        [Self::Expired, Self::LinkEnded].into_iter().find(|reason| Some(reason.as_str()) == word)
     }
 }
 

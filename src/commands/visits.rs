@@ -94,6 +94,8 @@ pub struct Claim {
     pub name: Option<String>,
     /// The key this device got before.
     pub device_key: Option<String>,
+    /// Makes the claim of a new device safe to repeat.
+    pub key: Option<ClientId>,
 }
 
 /// What a claim gives.
@@ -159,10 +161,10 @@ impl Commands {
     /// `NOT_FOUND`, `GONE`, `SEATS_FULL`, `INVALID`, or the database's trouble.
     pub async fn claim(&self, claim: &Claim) -> Result<Claimed, Failure> {
         let name = claim.name.as_deref().map(guest_name).transpose()?.flatten();
-        let device = claim.device_key.as_deref().and_then(|text| Secret::parse(SecretKind::Device, text));
         let link = self.live_link(&claim.token).await?;
+        let devices = devices(claim)?;
         for _ in 0..TRIES_MAX {
-            let Some(seated) = self.take_seat(link, name.as_deref(), device.as_ref()).await? else { continue };
+            let Some(seated) = self.take_seat(link, name.as_deref(), &devices).await? else { continue };
             let principal = Arc::new(seated.principal);
             let token = self.auth.guest_token(&principal)?;
             self.commit_share(seated.tx, link.share, seated.entry).await?;
@@ -225,7 +227,7 @@ impl Commands {
         &self,
         link: ShareRef,
         name: Option<&str>,
-        device: Option<&Secret>,
+        devices: &Devices,
     ) -> Result<Option<Seated>, Failure> {
         let mut tx = self.store.tenant(OrgScope::for_platform(link.organization)).await?;
         let row = shares::lock(&mut tx, link.share).await?.ok_or_else(Failure::not_found)?;
@@ -235,7 +237,7 @@ impl Commands {
             ShareStatus::Expired => return Err(gone(organization)),
             ShareStatus::Unopened | ShareStatus::Live => {}
         }
-        if let Some((mut guest, key)) = self.returning(&mut tx, link, device).await? {
+        if let Some((mut guest, key)) = self.returning(&mut tx, link, devices).await? {
             guest.name = name.map_or(guest.name, ToOwned::to_owned);
             guests::seen(&mut tx, &guest).await?;
             shares::count(&mut tx, link.share, Visit::Claim).await?;
@@ -252,7 +254,7 @@ impl Commands {
         }
         let name = name.map_or_else(|| nameless_guest(row.share.seats_used + 1), ToOwned::to_owned);
         let guest = GuestRow { id: GuestId::generate(), name };
-        let device_key = random::secret(SecretKind::Device).map_err(|error| Failure::Internal(error.to_string()))?;
+        let device_key = devices.new.clone();
         let principal = principal_of(&guest, &row, &organization);
         // First the guest, then their entry: the log takes an entry only from a guest that the link has.
         guests::insert(&mut tx, link.share, &guest, &self.auth.peppers().digest(&device_key)).await?;
@@ -265,13 +267,34 @@ impl Commands {
         &self,
         tx: &mut TenantTx,
         link: ShareRef,
-        device: Option<&Secret>,
+        devices: &Devices,
     ) -> Result<Option<(GuestRow, Secret)>, Failure> {
-        let Some(key) = device else { return Ok(None) };
-        let digests: Vec<_> = self.auth.peppers().candidates(key).collect();
-        let guest = guests::find_by_device(tx, link.share, &digests).await?;
-        Ok(guest.map(|guest| (guest, key.clone())))
+        for key in devices.known.iter().chain([&devices.new]) {
+            let digests: Vec<_> = self.auth.peppers().candidates(key).collect();
+            if let Some(guest) = guests::find_by_device(tx, link.share, &digests).await? {
+                return Ok(Some((guest, key.clone())));
+            }
+        }
+        Ok(None)
     }
+}
+
+/// By which keys a device may be known, or will be.
+struct Devices {
+    /// The one it brought.
+    known: Option<Secret>,
+    /// The one it gets if nobody knows it. Under an idempotency key always the same, so that a claim whose answer was lost
+    /// finds the seat it took.
+    new: Secret,
+}
+
+fn devices(claim: &Claim) -> Result<Devices, Failure> {
+    let known = claim.device_key.as_deref().and_then(|text| Secret::parse(SecretKind::Device, text));
+    let new = match (claim.key, Secret::parse(SecretKind::Share, &claim.token)) {
+        (Some(key), Some(link)) => link.derive(SecretKind::Device, key.0.as_bytes()),
+        _ => random::secret(SecretKind::Device).map_err(|error| Failure::Internal(error.to_string()))?,
+    };
+    Ok(Devices { known, new })
 }
 
 /// Writes into the log that a device came in; none when the rights it was decided on moved meanwhile.

@@ -67,6 +67,14 @@ impl Secret {
         (check == checksum(kind, random)).then(|| Self { kind, text: text.to_owned() })
     }
 
+    /// The secret of another kind that this one and a value make together, always the same.
+    pub fn derive(&self, kind: SecretKind, value: &[u8]) -> Self {
+        let mut mac = Hmac::<Sha256>::new_from_slice(self.text.as_bytes()).expect("HMAC takes keys of any length");
+        mac.update(kind.prefix().as_bytes());
+        mac.update(value);
+        Self::from_random(kind, mac.finalize().into_bytes().into())
+    }
+
     /// What it opens.
     pub fn kind(&self) -> SecretKind {
         self.kind

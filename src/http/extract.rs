@@ -53,6 +53,10 @@ pub struct Admitted(pub Authenticated);
 #[derive(Clone, Debug)]
 pub struct MaybeCaller(pub Option<Arc<Principal>>);
 
+/// The `Idempotency-Key`, if there is one.
+#[derive(Clone, Copy, Debug)]
+pub struct GivenKey(pub Option<ClientId>);
+
 /// The `Idempotency-Key`, or a new one that protects nothing.
 #[derive(Clone, Copy, Debug)]
 pub struct IdempotencyKey(pub ClientId);
@@ -189,13 +193,23 @@ pub fn bearer(headers: &HeaderMap) -> Option<&str> {
     Some(credential.trim()).filter(|credential| is_only && !credential.is_empty())
 }
 
-impl FromRequestParts<Arc<Api>> for IdempotencyKey {
+impl FromRequestParts<Arc<Api>> for GivenKey {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Api>) -> Result<Self, Problem> {
-        let Some(value) = parts.headers.get("idempotency-key") else { return Ok(Self(ClientId::generate())) };
+        let Some(value) = parts.headers.get("idempotency-key") else { return Ok(Self(None)) };
         let key = value.to_str().ok().and_then(|text| text.trim().parse().ok());
-        key.map(Self).ok_or_else(|| Problem::malformed("Idempotency-Key", "the Idempotency-Key must be a UUID"))
+        let key = key.ok_or_else(|| Problem::malformed("Idempotency-Key", "the Idempotency-Key must be a UUID"))?;
+        Ok(Self(Some(key)))
+    }
+}
+
+impl FromRequestParts<Arc<Api>> for IdempotencyKey {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
+        let GivenKey(key) = GivenKey::from_request_parts(parts, api).await?;
+        Ok(Self(key.unwrap_or_else(ClientId::generate)))
     }
 }
 

@@ -27,7 +27,7 @@ use crate::http::Api;
 use crate::http::assets::link_page;
 use crate::http::client::ClientAddress;
 use crate::http::envelope::{Problem, Success};
-use crate::http::extract::{JsonBody, MaybeCaller};
+use crate::http::extract::{GivenKey, JsonBody, MaybeCaller};
 
 /// A visitor who comes in.
 #[derive(Deserialize, JsonSchema)]
@@ -108,11 +108,12 @@ pub(super) async fn page(
 pub(super) async fn claim(
     State(api): State<Arc<Api>>,
     address: ClientAddress,
+    GivenKey(key): GivenKey,
     JsonBody(body): JsonBody<ClaimBody>,
 ) -> Result<Success<ClaimReply>, Problem> {
     let ClaimBody { token, name, device_key } = body;
     let commands = Arc::clone(&api.commands);
-    let claim = Claim { token: token.clone(), name, device_key };
+    let claim = Claim { token: token.clone(), name, device_key, key };
     let work = async move { commands.claim(&claim).await };
     attempt(&api, address, token, work).await.map(|claimed| Success::ok(claim_reply(claimed)))
 }

@@ -233,7 +233,7 @@ impl<'a> Caller<'a> {
     async fn refresh_guest(&self, current: Arc<Principal>) -> Answered<command::Refresh> {
         let Some(fresh) = self.gate.desk.reload(current).await? else {
             self.session.close(CloseCode::LinkEnded);
-            return Err(ErrorBody::new(ErrorCode::Unauthenticated, "the link has ended"));
+            return Err(ErrorBody::from(&Failure::link_ended()));
         };
         let (token, life) = self.gate.desk.guest_token(&fresh)?;
         self.session.set_principal(fresh);

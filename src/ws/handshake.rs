@@ -11,6 +11,7 @@ use parlour_protocol::limits::{HEARTBEAT_MS, HELLO_TIMEOUT_MS, Limits};
 use parlour_protocol::reply::{self, OrganizationRef, Outcome, PrincipalInfo, Reply};
 use tokio::time::{Instant, timeout};
 
+use crate::commands::failure::Reason;
 use crate::domain::principal::{Actor, Principal};
 use crate::hub::frame;
 use crate::hub::session::Session;
@@ -52,7 +53,7 @@ pub(super) async fn greet(gate: &Gate, wire: &mut Wire, codec: Codec, origin: Op
             Some(welcome(gate, wire, codec, id, authenticated))
         }
         Err(error) => {
-            let code = close_code(error.code);
+            let code = close_code(&error);
             refuse(wire, codec, Some(id), error, code);
             None
         }
@@ -111,15 +112,19 @@ fn refuse(wire: &Wire, codec: Codec, id: Option<u64>, error: ErrorBody, code: Cl
 }
 
 /// How a refused `hello` ends the socket.
-fn close_code(error: ErrorCode) -> CloseCode {
-    match error {
+fn close_code(error: &ErrorBody) -> CloseCode {
+    match error.code {
+        ErrorCode::Unauthenticated => match Reason::of(error) {
+            Some(Reason::Expired) => CloseCode::TokenExpired,
+            Some(Reason::LinkEnded) => CloseCode::LinkEnded,
+            None => CloseCode::Unauthenticated,
+        },
         ErrorCode::Unavailable | ErrorCode::OutcomeUnknown | ErrorCode::Internal => CloseCode::TryAgainLater,
         ErrorCode::RateLimited | ErrorCode::Limit => CloseCode::RateLimited,
         ErrorCode::Gone => CloseCode::LinkEnded,
         ErrorCode::Forbidden | ErrorCode::OrganizationSuspended => CloseCode::Forbidden,
         ErrorCode::Malformed
         | ErrorCode::TokenInUrl
-        | ErrorCode::Unauthenticated
         | ErrorCode::NotFound
         | ErrorCode::Conflict
         | ErrorCode::SeatsFull

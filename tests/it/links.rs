@@ -169,6 +169,25 @@ async fn a_device_comes_back_as_the_same_guest_on_the_same_seat() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_claim_whose_answer_was_lost_finds_the_seat_it_took_under_its_key() {
+    let scene = Scene::open().await;
+    let (secret, share) = scene.share(&json!({ "seats": 1 })).await;
+    let key = Uuid::now_v7().to_string();
+    let claim = async |key: &str, secret: &str| {
+        let body = json!({ "token": secret, "name": "Paulo" });
+        scene.edge.post("/api/v1/shares/claim").header("idempotency-key", key).json(&body).send().await
+    };
+    let (lost, found) = (claim(&key, &secret).await.data(), claim(&key, &secret).await.data());
+    assert_eq!(lost["device_key"], found["device_key"]);
+    assert_eq!(scene.edge.claim(&secret, &json!({ "device_key": lost["device_key"] })).await.data()["name"], "Paulo");
+    assert_eq!(claim(&Uuid::now_v7().to_string(), &secret).await.code(), "SEATS_FULL");
+    assert_eq!(claim("no key", &secret).await.code(), "MALFORMED");
+    let (other, _) = scene.share(&json!({})).await;
+    assert_ne!(claim(&key, &other).await.data()["device_key"], lost["device_key"], "a key is of one link");
+    assert_eq!(scene.row(&share).await["seats_used"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn unknown_revoked_and_broken_links_answer_alike() {
     let scene = Scene::open().await;
     let (secret, share) = scene.share(&json!({})).await;

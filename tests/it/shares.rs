@@ -117,7 +117,7 @@ async fn a_revocation_closes_its_sessions_and_no_other_and_nothing_is_written_af
     assert_eq!(ended.closed().await, 4510);
     stays.say(conversation, "still here").await.ok();
     let late = maria.actor.connect_refused().await;
-    assert_eq!(late, 4501);
+    assert_eq!(late, 4510, "whoever comes back to it is told, too");
     assert_eq!(
         mine.try_claim(json!({ "token": mine.token, "device_key": maria.device_key })).await.0,
         StatusCode::NOT_FOUND

@@ -19,6 +19,10 @@ async fn ticket(actor: &Actor, origin: Option<&str>) -> Value {
     answer["data"].take()
 }
 
+fn ticket_of_nobody() -> Value {
+    json!({ "ticket": "" })
+}
+
 async fn hello(actor: &Actor, ticket: &Value) -> (Socket, Answer) {
     let socket = Socket::open(&actor.endpoint.ws, Codec::Json).await.expect("a socket");
     let answer = socket.command(json!({ "type": "hello", "ticket": ticket["ticket"] })).await;
@@ -95,7 +99,10 @@ async fn a_late_made_up_or_foreign_ticket_admits_nobody() {
     // Whoever logged out everywhere meanwhile has no use for it.
     let older = ticket(&amira, None).await;
     app.arrange("update persons set session_version = session_version + 1").await;
-    refused(&older).await;
+    let (socket, answer) = hello(&amira, &older).await;
+    assert_eq!((answer.code(), socket.closed().await), ("UNAUTHENTICATED", 4401), "with a fresh log-in, yes");
+    let (_, answer) = hello(&amira, &ticket_of_nobody()).await;
+    assert_eq!(answer.code(), "UNAUTHENTICATED");
     let stranger = Actor { token: "nothing".into(), ..amira.clone() };
     stranger.expect(Method::POST, "/api/v1/auth/ticket", None, StatusCode::UNAUTHORIZED).await;
 }

@@ -82,6 +82,11 @@ export function span(ms: number): string {
   return hours > 0 ? `${hours} h ${minutes % 60} min` : `${minutes} min`;
 }
 
+/** How long somebody looked: "40 s", "3 min", "2 h 5 min". */
+export function lookedFor(ms: number): string {
+  return ms < 60_000 ? `${Math.max(1, Math.round(ms / 1000))} s` : span(ms);
+}
+
 /** Up to two letters that stand for a name. */
 export function initials(name: string): string {
   const words = name.split(/[\s·,&]+/u).filter((word) => /^\p{L}|\p{N}/u.test(word));

@@ -60,6 +60,10 @@ export const Lock = /* @__PURE__ */ icon(
 export const Mail = /* @__PURE__ */ icon(
   "M5 4.500h10a2 2 0 0 1 2 2v7a2 2 0 0 1-2 2H5a2 2 0 0 1-2-2v-7a2 2 0 0 1 2-2zM3.500 6l6.500 5 6.500-5",
 );
+export const More = /* @__PURE__ */ icon(
+  "M10 10",
+  "M3.400 10a1.400 1.400 0 1 0 2.800 0a1.400 1.400 0 1 0-2.800 0M8.600 10a1.400 1.400 0 1 0 2.800 0a1.400 1.400 0 1 0-2.800 0M13.800 10a1.400 1.400 0 1 0 2.800 0a1.400 1.400 0 1 0-2.800 0",
+);
 export const Minus = /* @__PURE__ */ icon("M4.5 10h11");
 export const Moon = /* @__PURE__ */ icon("M15.800 11.800A6.500 6.500 0 0 1 8.200 4.200a6.500 6.500 0 1 0 7.600 7.600z");
 export const Person = /* @__PURE__ */ icon(

@@ -8,7 +8,17 @@ export const KEYS = {
   draft: (conversation: string) => `parlour.draft.${conversation}`,
   device: (link: string) => `parlour.device.${link}`,
   name: (organization: string) => `parlour.name.${organization}`,
-  outbox: (link: string) => `parlour.outbox.${link}`,
+  /** Words not sent yet, of a guest on a link or of a member of staff. */
+  outbox: (whose: string) => `parlour.outbox.${whose}`,
+  /** How long the options of a card were visible on this device. */
+  seen: (card: string, version: number) => `parlour.seen.${card}.${version}`,
+};
+
+/** For the SDK's queue of words on their way. */
+export const kept = {
+  get: (key: string) => recall(key),
+  set: (key: string, value: string) => remember(key, value),
+  remove: (key: string) => remember(key, ""),
 };
 
 export function recall(key: string): string | null {

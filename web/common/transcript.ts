@@ -1,17 +1,23 @@
 // From a room's entries to the lines a person reads: days, grouped bubbles, notes, cards with their decision, events.
 // Pure: the same entries give the same lines, and every line has a key that stays, so that nothing jumps on a new entry.
 // Drawn by console/src/thread.tsx and page/src/log.tsx.
-import type { Card, Echo, Entry, Positioned, Room, Who } from "@parlour/client";
+import type { Card, Echo, Entry, Positioned, Room, RoomLine, Who } from "@parlour/client";
 import { dayKey } from "./format.ts";
 
 export interface Bubble {
   key: string;
+  /** As it reads now; empty once redacted. */
   text: string;
   at: string;
   /** Absent while the words are on their way. */
   seq?: number;
+  /** The words on their way. */
   echo?: Echo;
+  /** The words in the log, and what was done to them. */
+  line?: StoredLine;
 }
+
+export type StoredLine = Extract<RoomLine, { kind: "entry" }>;
 
 export interface Decision {
   by: Who;
@@ -74,16 +80,17 @@ export interface Reader {
   arrivals?: readonly Arrival[];
 }
 
-export function transcript(entries: readonly Positioned[], pending: readonly Echo[], reader: Reader): Line[] {
+export function transcript(room: Pick<Room, "entries" | "lines">, reader: Reader): Line[] {
   const lines = new Lines(reader);
-  const cards = readCards(entries);
+  const cards = readCards(room.entries);
   const arrivals = [...(reader.arrivals ?? [])];
-  for (const { seq, entry } of entries) {
-    while (arrivals[0] && arrivals[0].after < seq) lines.arrival(arrivals.shift() as Arrival);
-    lines.entry(seq, entry, cards);
+  for (const line of room.lines) {
+    while (arrivals[0] && (line.kind === "echo" || arrivals[0].after < line.seq))
+      lines.arrival(arrivals.shift() as Arrival);
+    if (line.kind === "entry") lines.entry(line, cards);
+    else lines.echo(line.echo);
   }
   for (const arrival of arrivals) lines.arrival(arrival);
-  for (const echo of pending) lines.echo(echo);
   return lines.all;
 }
 
@@ -96,22 +103,18 @@ class Lines {
     this.#reader = reader;
   }
 
-  entry(seq: number, entry: Entry, cards: Map<string, CardReading>): void {
+  entry(line: StoredLine, cards: Map<string, CardReading>): void {
+    const { key, seq, entry } = line;
     this.#newDay(entry.at);
-    // The client_id names the words from the first echo on: the bubble stays the same when its entry arrives.
-    const key = entry.client_id;
     switch (entry.kind) {
       case "message":
-        this.#message(entry.author, { key, text: entry.body.text, at: entry.at, seq });
+        this.#message(entry.author, { key, text: entry.body.text, at: entry.at, seq, line });
         return;
-      case "note":
-        this.all.push({
-          kind: "note",
-          key,
-          author: entry.author,
-          bubble: { key, text: entry.body.text, at: entry.at, seq },
-        });
+      case "note": {
+        const bubble = { key, text: entry.body.text, at: entry.at, seq, line };
+        this.all.push({ kind: "note", key, author: entry.author, bubble });
         return;
+      }
       case "card": {
         const { card } = entry.body;
         const reading = cards.get(card.id) ?? { latest: card.version, decisions: new Map() };
@@ -122,14 +125,13 @@ class Lines {
         this.all.push({ kind: "selection", key, entry });
         return;
       case "share":
-        this.all.push({ kind: "share", key: entry.id, entry });
+        this.all.push({ kind: "share", key, entry });
         return;
     }
   }
 
-  echo(echo: Echo): void {
+  echo(echo: Extract<RoomLine, { kind: "echo" }>["echo"]): void {
     const { command } = echo;
-    if (command.type === "select") return; // shown on its card
     this.#newDay(echo.at);
     const bubble = { key: command.client_id, text: command.text, at: echo.at, echo };
     if (command.type === "note")
@@ -164,8 +166,8 @@ class Lines {
 }
 
 /** Own messages and notes that are not confirmed yet. A choice is none: it is made on its card, and there one stays. */
-export const wordsOnTheirWay = (room: Room): number => room.pending.filter((it) => it.command.type !== "select").length;
+export const wordsOnTheirWay = (room: Room): number => room.lines.filter((it) => it.kind === "echo").length;
 
-/** How many of the last `count` entries others made. */
+/** How many lines among the last `count` entries others made. */
 export const newOf = (room: Room, count: number, me: string): number =>
-  room.entries.filter((it) => it.seq > room.last - count && it.entry.author.id !== me).length;
+  room.lines.filter((it) => it.kind === "entry" && it.seq > room.last - count && it.entry.author.id !== me).length;

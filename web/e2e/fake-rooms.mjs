@@ -8,7 +8,7 @@ export function fail(code, status, details = {}) {
 export const whoOf = ({ kind, id, name }) => ({ kind, id, name });
 const RIGHTS = { view: ["read"], respond: ["send", "typing"], select_options: ["select"] };
 export const rightsOf = (permissions) => permissions.flatMap((it) => RIGHTS[it] ?? []);
-export const STAFF_RIGHTS = ["read", "send", "note", "card", "share", "typing"];
+export const STAFF_RIGHTS = ["read", "send", "note", "redact", "card", "share", "typing"];
 
 export class Rooms {
   organization = {
@@ -23,6 +23,7 @@ export class Rooms {
   life;
   #conversations = new Map();
   #tokens = new Map();
+  #tickets = new Map();
   #shares = new Map();
   #secrets = new Map();
   #devices = new Map();
@@ -36,6 +37,19 @@ export class Rooms {
     const token = randomUUID();
     this.#tokens.set(token, { actor, ends: Date.now() + this.life });
     return token;
+  }
+
+  /** Good for one hello. */
+  ticket(actor) {
+    const ticket = `parlour_tk_${randomUUID()}`;
+    this.#tickets.set(ticket, actor);
+    return ticket;
+  }
+
+  redeem(ticket) {
+    const actor = this.#tickets.get(ticket);
+    this.#tickets.delete(ticket);
+    return actor;
   }
 
   actor(token) {
@@ -56,6 +70,7 @@ export class Rooms {
       channel: "web",
       entries: [],
       reads: new Map(),
+      seen: new Map(),
       created_at: time,
       updated_at: time,
     };
@@ -70,9 +85,10 @@ export class Rooms {
 
   row(conversation, actor) {
     const { id, title, stage, status, channel, entries, created_at, updated_at } = conversation;
-    const last = entries.at(-1);
+    const last = entries.findLast((it) => !["edit", "redaction", "share"].includes(it.kind));
+    const words = last && (entries.findLast((it) => it.kind === "edit" && it.body.entry_id === last.id) ?? last).body;
     const read = conversation.reads.get(actor.id)?.read ?? 0;
-    const preview = last && (last.body.text ?? last.body.title ?? last.body.card?.title ?? last.body.action);
+    const preview = last && (words.text ?? last.body.title ?? last.body.card?.title ?? last.body.action);
     const unread = entries.filter((it, index) => index + 1 > read && it.author.id !== actor.id).length;
     const online = this.members(conversation).some((it) => it.who.kind === "guest" && it.state === "online");
     return {
@@ -110,8 +126,9 @@ export class Rooms {
   members(conversation) {
     const members = new Map();
     for (const session of this.sessions) {
-      if (session.rooms?.has(conversation.id))
-        members.set(session.actor.id, { who: whoOf(session.actor), state: "online" });
+      if (!session.rooms?.has(conversation.id)) continue;
+      const viewing = session.viewing.has(conversation.id) || members.get(session.actor.id)?.viewing;
+      members.set(session.actor.id, { who: whoOf(session.actor), state: "online", ...(viewing && { viewing }) });
     }
     return [...members.values()];
   }
@@ -128,7 +145,8 @@ export class Rooms {
       const seq = this.view(conversation, author).find((it) => it.entry === known)?.seq;
       return { entry_id: known.id, seq, duplicate: true, ...(known.body.state && { state: known.body.state }) };
     }
-    const audience = kind === "note" || kind === "share" ? "staff" : "everyone";
+    const target = conversation.entries.find((it) => it.id === body.entry_id);
+    const audience = kind === "note" || kind === "share" ? "staff" : (target?.audience ?? "everyone");
     const entry = {
       id: randomUUID(),
       client_id: clientId,
@@ -147,6 +165,19 @@ export class Rooms {
     this.tellInbox(conversation);
     const seq = this.view(conversation, author).find((it) => it.entry === entry)?.seq;
     return { entry_id: entry.id, seq, duplicate: false, ...(body.state && { state: body.state }) };
+  }
+
+  /** An edit or a redaction: of own words, or of anybody's by staff. */
+  change(conversation, author, kind, { entry_id, text, client_id }) {
+    const target = conversation.entries.find((it) => it.id === entry_id) ?? fail("NOT_FOUND", 404);
+    if (target.body.redacted) fail("CONFLICT", 409, { reason: "redacted" });
+    if (target.author.id !== author.id && (kind === "edit" || author.kind !== "staff")) fail("FORBIDDEN", 403);
+    if (kind === "edit") return this.write(conversation, author, "edit", { entry_id, text }, client_id);
+    for (const it of conversation.entries) {
+      if (it === target) it.body = { text: "", redacted: true };
+      if (it.kind === "edit" && it.body.entry_id === entry_id) it.body = { entry_id, text: "", redacted: true };
+    }
+    return this.write(conversation, author, "redaction", { entry_id }, client_id);
   }
 
   card(conversation, author, body, clientId, at) {

@@ -129,6 +129,12 @@ const routes = [
       loggedIn(response, staff);
     },
   ],
+  [
+    "POST",
+    /^\/auth\/ticket$/,
+    "staff",
+    (response, _match, _body, actor) => ok(response, { ticket: rooms.ticket(actor), expires_in: 30 }),
+  ],
   ["POST", /^\/auth\/logout$/, "staff", (response) => ok(response, null)],
   [
     "GET",

@@ -10,7 +10,7 @@ export class Sockets {
   }
 
   connect(socket) {
-    const session = { socket, actor: null, rooms: new Set(), inbox: false, expiry: null };
+    const session = { socket, actor: null, rooms: new Set(), viewing: new Set(), inbox: false, expiry: null };
     session.say = (frame) => socket.send(JSON.stringify(frame));
     this.#rooms.sessions.add(session);
     socket.on("message", (data) => {
@@ -59,8 +59,8 @@ export class Sockets {
     return this.#rooms.life;
   }
 
-  do_hello(session, { token }) {
-    session.actor = this.#rooms.actor(token) ?? fail("UNAUTHENTICATED", 401);
+  do_hello(session, { token, ticket }) {
+    session.actor = (ticket ? this.#rooms.redeem(ticket) : this.#rooms.actor(token)) ?? fail("UNAUTHENTICATED", 401);
     const principal = { ...whoOf(session.actor), organization: { id: "o1", name: this.#rooms.organization.name } };
     return { session: randomUUID(), principal, heartbeat_ms: 25_000, expires_in_ms: this.#live(session), limits: {} };
   }
@@ -92,11 +92,13 @@ export class Sockets {
       permissions: session.actor.kind === "guest" ? rightsOf(session.actor.share.permissions) : STAFF_RIGHTS,
       members: this.#rooms.members(conversation),
       receipts,
+      ...(session.actor.kind !== "guest" && { seen: [...conversation.seen.values()] }),
     };
   }
 
   do_detach(session, { conversation }) {
     session.rooms.delete(conversation);
+    session.viewing.delete(conversation);
     this.#presence(conversation, session, "offline");
   }
 
@@ -126,8 +128,34 @@ export class Sockets {
     });
   }
 
-  do_presence(_session, { conversation }) {
-    return { members: this.#rooms.members(this.#rooms.get(conversation)) };
+  do_edit(session, command) {
+    return this.#rooms.change(this.#rooms.get(command.conversation), session.actor, "edit", command);
+  }
+
+  do_redact(session, command) {
+    return this.#rooms.change(this.#rooms.get(command.conversation), session.actor, "redaction", command);
+  }
+
+  do_presence(session, { conversation: id, viewing }) {
+    const conversation = this.#rooms.get(id);
+    if (viewing !== undefined) {
+      session.viewing[viewing ? "add" : "delete"](id);
+      const who = whoOf(session.actor);
+      const frame = { type: "presence", conversation: id, who, state: "online", ...(viewing && { viewing: true }) };
+      this.#others(id, session, frame);
+    }
+    return { members: this.#rooms.members(conversation) };
+  }
+
+  do_seen(session, { conversation: id, card, version, options }) {
+    const { seen } = this.#rooms.get(id);
+    const key = `${session.actor.id}/${card}/${version}`;
+    const at = new Date().toISOString();
+    const before = seen.get(key);
+    const now = { who: whoOf(session.actor), card, version, options, first_at: before?.first_at ?? at, last_at: at };
+    seen.set(key, now);
+    for (const it of this.#rooms.sessions)
+      if (it.rooms.has(id) && it.actor.kind === "staff") it.say({ type: "seen", conversation: id, seen: now });
   }
 
   do_ping() {

@@ -56,6 +56,37 @@ function strain(opened, kind) {
 const relieve = (opened) =>
   lines.get(opened).send(JSON.stringify({ type: "head", conversation: dev.conversation_id, epoch: 1, seq: 1 }));
 
+/** The menu of own words, the field to rewrite them, a tombstone, and what the guest looked at. */
+async function wordsThatChange(phone, staff) {
+  const own = phone.locator(".said").filter({ hasText: "airport transfer" });
+  await own.getByRole("button", { name: /^More for/ }).tap();
+  await shoot(phone, "client-menu");
+  await own.getByRole("button", { name: "Edit" }).tap();
+  await shoot(phone, "client-edit");
+  await phone.getByRole("button", { name: "Save" }).tap();
+  await staff.getByLabel(/^Reply to/).fill("Sorry, that was for somebody else.");
+  await staff.keyboard.press("Enter");
+  const wrong = staff.locator(".said").filter({ hasText: "that was for somebody else" });
+  await wrong.hover();
+  await wrong.getByRole("button", { name: /^More for/ }).click();
+  await shoot(staff, "console-menu");
+  await wrong.getByRole("button", { name: "Remove" }).click();
+  await shoot(staff, "console-remove");
+  await wrong.getByRole("button", { name: "Remove" }).click();
+  await staff
+    .getByText(/^Seen by/)
+    .first()
+    .click();
+  await staff.waitForTimeout(300);
+  await shoot(staff, "console-removed");
+  await phone.getByText("Message removed").waitFor();
+  await shoot(phone, "client-removed");
+  await staff
+    .getByText(/^Seen by/)
+    .first()
+    .click();
+}
+
 try {
   const phone = await page(PHONE);
   await phone.goto(dev.share_url);
@@ -94,6 +125,7 @@ try {
   await phone.waitForTimeout(600);
   await shoot(phone, "client-decided");
   await shoot(staff, "console");
+  await wordsThatChange(phone, staff);
   await staff.getByText("Note", { exact: true }).click();
   await staff.getByLabel("Note for colleagues").fill("She asked for the transfer as well.");
   await shoot(staff, "console-note");

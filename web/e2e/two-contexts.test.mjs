@@ -7,6 +7,14 @@ import { mkdirSync } from "node:fs";
 import { createRequire } from "node:module";
 import { after, before, test } from "node:test";
 import { ARTIFACTS, DESKTOP, launch, PHONE } from "./browser.mjs";
+import {
+  colleaguesSeeEachOther,
+  guestEditsOwnWords,
+  managersRemoveWordsOfGuests,
+  removedWordsAreNowhere,
+  staffRemoveWords,
+  theCardWasSeen,
+} from "./changes.mjs";
 import { findServer } from "./server.mjs";
 import { watch } from "./watch.mjs";
 
@@ -104,18 +112,26 @@ const refreshes = (name) => watches[name].sent.filter((it) => it.type === "refre
 const row = () => staff.getByRole("region", { name: "Conversations" }).getByRole("link", { name: title });
 const log = (page) => page.getByRole("log", { name: "Messages" });
 
+/** Signs in as one of the staff and opens the conversation. */
+async function signIn(page, index) {
+  const { email, password } = server.dev.staff[index];
+  await page.goto(server.dev.console_url);
+  await page.getByRole("heading", { name: "Sign in" }).waitFor();
+  if (index === 0) {
+    await accessible(page, "sign-in");
+    await shoot(page, "1-sign-in");
+  }
+  await page.getByLabel("E-mail").fill(email);
+  await page.getByLabel("Password").fill(password);
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("heading", { name: "Inbox" }).waitFor();
+  await page.goto(`${server.dev.http_url}/console/c/${server.dev.conversation_id}`);
+  await page.getByRole("button", { name: "Share", exact: true }).waitFor();
+}
+
 test("staff sign in and open the conversation", async () => {
   staff = await open("staff", { ...DESKTOP, colorScheme: "dark", permissions: ["clipboard-read", "clipboard-write"] });
-  await staff.goto(server.dev.console_url);
-  await staff.getByRole("heading", { name: "Sign in" }).waitFor();
-  await accessible(staff, "sign-in");
-  await shoot(staff, "1-sign-in");
-  await staff.getByLabel("E-mail").fill(server.dev.staff[0].email);
-  await staff.getByLabel("Password").fill(server.dev.staff[0].password);
-  await staff.getByRole("button", { name: "Sign in" }).click();
-  await staff.getByRole("heading", { name: "Inbox" }).waitFor();
-  await staff.goto(`${server.dev.http_url}/console/c/${server.dev.conversation_id}`);
-  await staff.getByRole("button", { name: "Share", exact: true }).waitFor();
+  await signIn(staff, 0);
   const thread = staff.getByRole("main");
   await thread.getByRole("heading", { level: 2 }).waitFor();
   title = await thread.getByRole("heading", { level: 2 }).textContent();
@@ -329,6 +345,26 @@ test("words written offline go out in order, once each, when the line is back", 
   await phone.getByText("You are offline").waitFor({ state: "detached" });
   // The browser itself writes down every attempt to connect without a network.
   watches.phone.complaints = watches.phone.complaints.filter((it) => !it.includes("ERR_INTERNET_DISCONNECTED"));
+});
+
+test("a guest edits own words, and staff see them as edited", () =>
+  guestEditsOwnWords({ phone, staff, accessible, shoot }));
+
+test("staff remove words, and then they are nowhere", async () => {
+  const { note, wrong } = await staffRemoveWords({ phone, staff, accessible, shoot });
+  await removedWordsAreNowhere({ page: phone, heard: watches.phone.heard, words: [wrong, note] });
+  await shoot(phone, "14-removed-phone");
+  await accessible(phone, "a tombstone on the phone");
+  await removedWordsAreNowhere({ page: staff, heard: watches.staff.heard, words: [wrong, note] });
+  await managersRemoveWordsOfGuests({ phone, staff });
+});
+
+test("staff see what the guest looked at", () => theCardWasSeen({ staff, shoot }));
+
+test("two of the staff see each other viewing and replying", async () => {
+  const second = await open("second", { ...DESKTOP, colorScheme: "dark" });
+  await colleaguesSeeEachOther({ staff, second, signIn, shoot });
+  await second.context().close();
 });
 
 test("the light console has no barriers either", async () => {

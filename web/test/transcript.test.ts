@@ -2,7 +2,8 @@
 // The claims are those of both pages; the lines are made in common/transcript.ts.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Card, Echo, Entry, Positioned, Who } from "@parlour/client";
+import type { Card, CardState, Echo, Entry, Positioned, Who } from "@parlour/client";
+import { Reading } from "../client/src/reading.ts";
 import { initials, money, span } from "../common/format.ts";
 import { type Line, transcript } from "../common/transcript.ts";
 
@@ -28,14 +29,23 @@ const card = (version: number): Card => ({
   state: "open",
 });
 const offer = (seq: number, version: number) => entry(seq, AMIRA, seq, { kind: "card", body: { card: card(version) } });
-const choose = (seq: number, author: Who, version: number, state = "decided") =>
+const choose = (seq: number, author: Who, version: number, state: CardState = "decided") =>
   entry(seq, author, seq, {
     kind: "selection",
     body: { card: "k", version, options: ["a"], title: "Flights", labels: ["Air Mauritius"], state },
   });
 
+const ours = (author: Who) => author.kind !== "guest";
+
+function reading(entries: Positioned[]): Reading {
+  const known = new Reading();
+  known.me = AMIRA;
+  known.learn(entries);
+  return known;
+}
+
 const read = (entries: Positioned[], pending: Echo[] = []) =>
-  transcript(entries, pending, { me: AMIRA, isMine: (author) => author.kind !== "guest" });
+  transcript({ entries, lines: reading(entries).lines(entries, pending) }, { me: AMIRA, isMine: ours });
 const kinds = (lines: Line[]) =>
   lines.map((line) => (line.kind === "group" ? `group of ${line.bubbles.length}` : line.kind));
 

@@ -173,3 +173,66 @@ fn each_object(value: &mut Value, visit: &mut impl FnMut(&mut Map<String, Value>
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde::{Deserialize, Serialize};
+    use serde_json::json;
+
+    use super::*;
+
+    /// Used both ways; see [`Inner`].
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields)]
+    struct Outer {
+        inner: Inner,
+    }
+
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    struct Inner {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+        end: Option<i64>,
+    }
+
+    /// Looks the same both ways.
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    struct Plain {
+        number: i64,
+    }
+
+    fn bound(home: Home) -> Value {
+        let mut book = Book::new(home);
+        let both = [book.read::<Outer>(), book.written::<Outer>(), book.read::<Plain>(), book.written::<Plain>()];
+        book.bind(json!({ "oneOf": both }))
+    }
+
+    #[test]
+    fn what_differs_between_the_directions_has_two_names_and_what_does_not_has_one() {
+        let document = bound(Home::Defs);
+        let names: Vec<&String> = document["$defs"].as_object().unwrap().keys().collect();
+        assert_eq!(names, ["Inner", "InnerInput", "Outer", "OuterInput", "Plain"]);
+        let references: Vec<&Value> = document["oneOf"].as_array().unwrap().iter().map(|one| &one["$ref"]).collect();
+        assert_eq!(references, ["#/$defs/OuterInput", "#/$defs/Outer", "#/$defs/Plain", "#/$defs/Plain"]);
+        let inner = |outer: &str| document["$defs"][outer]["properties"]["inner"]["$ref"].clone();
+        assert_eq!((inner("OuterInput"), inner("Outer")), (json!("#/$defs/InnerInput"), json!("#/$defs/Inner")));
+    }
+
+    #[test]
+    fn only_what_is_read_is_closed_and_only_what_is_always_written_can_be_null() {
+        let definitions = &bound(Home::Defs)["$defs"];
+        assert_eq!(definitions["OuterInput"]["additionalProperties"], false);
+        assert!(definitions["Outer"].get("additionalProperties").is_none());
+        assert_eq!(definitions["InnerInput"]["properties"]["name"]["type"], json!(["string", "null"]));
+        assert_eq!(definitions["Inner"]["properties"]["name"]["type"], "string");
+        assert_eq!(definitions["Inner"]["properties"]["end"]["type"], json!(["integer", "null"]));
+        assert_eq!(definitions["Inner"]["required"], json!(["end"]));
+    }
+
+    #[test]
+    fn definitions_live_where_the_document_wants_them_in_plain_words() {
+        let document = bound(Home::Components);
+        assert_eq!(document["oneOf"][2]["$ref"], "#/components/schemas/Plain");
+        assert_eq!(document["components"]["schemas"]["Outer"]["description"], "Used both ways; see `Inner`.");
+    }
+}

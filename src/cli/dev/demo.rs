@@ -177,7 +177,7 @@ async fn come_in(
     name: &str,
 ) -> Result<Arc<Principal>, CliError> {
     let link = link(app, lead, conversation, name).await?;
-    let claim = Claim { token: link.token, name: Some(name.to_owned()), device_key: None };
+    let claim = Claim { token: link.token, name: Some(name.to_owned()), device_key: None, key: None };
     Ok(app.commands().claim(&claim).await?.principal)
 }
 

@@ -169,6 +169,7 @@ fn visits(document: &mut Document) {
         .route(("post", "/api/v1/shares/claim"), VISITORS, Open, "Come in by a link")
         .says("Takes a seat, or comes back to it with the `device_key`.")
         .takes::<visits::ClaimBody>(true)
+        .once()
         .gives::<visits::ClaimReply>(&[200])
         .refuses(&[403, 404, 409, 410, 429])
         .done();

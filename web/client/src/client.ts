@@ -1,24 +1,30 @@
-// The client: one connection, the rooms it is in, and the promise that what was said arrives once and in order.
-// It must show no entry twice and none out of turn, and repeat a durable command only with its own client_id.
-// The line itself is connection.ts, the queue outbox.ts, the state of one conversation room.ts.
-import { Connection, type ConnectionState, type Credentials, type StateChange } from "./connection.ts";
+// The client: one connection, the rooms it is in, and the promise that what was said arrives once and in order, or is clearly refused.
+// It must never repeat a durable command under another client_id, and holds no state of a conversation itself.
+// The line is connection.ts, the rooms rooms.ts and room.ts, the queue outbox.ts, fleeting signs signs.ts and seen.ts.
+import type { BinaryCodec } from "./codec.ts";
+import { Connection, type Credentials, type StateChange } from "./connection.ts";
 import { Emitter } from "./emitter.ts";
-import { asParlourError, LOCAL, type ParlourError } from "./errors.ts";
-import { Outbox, type OutboxStore } from "./outbox.ts";
-import { Room } from "./room.ts";
-import { Signs } from "./signs.ts";
+import { LOCAL, ParlourError } from "./errors.ts";
+import { Keep, type Kept, type QueueStorage } from "./keep.ts";
+import { Outbox } from "./outbox.ts";
+import type { Echo } from "./reading.ts";
+import type { Room } from "./room.ts";
+import { type RoomEvents, Rooms } from "./rooms.ts";
+import { type SeenCard, SeenReports, type SeenTarget } from "./seen.ts";
+import { Signs, type Viewing } from "./signs.ts";
+import type { ConnectionState } from "./states.ts";
 import type {
-  AttachReply,
+  Commands,
   ConversationRow,
   DurableCommand,
+  HistoryReply,
+  Limits,
+  Member,
   Positioned,
-  PresenceState,
   Principal,
   Push,
-  PushOf,
-  Share,
+  SeenOption,
   StoredReply,
-  Who,
 } from "./types.ts";
 import {
   browserSocket,
@@ -37,93 +43,133 @@ export interface ClientOptions {
   clock?: Clock;
   socket?: OpenSocket;
   surroundings?: Surroundings;
-  /** Keeps words that were not sent over a reload. */
-  store?: OutboxStore;
+  /** MessagePack instead of JSON: `import * as codec from "@msgpack/msgpack"`. */
+  codec?: BinaryCodec;
+  /** Keeps what was not sent over a reload, under this key. Name the key after the person: it is theirs. */
+  queue?: { storage: QueueStorage; key: string };
   newId?: () => string;
 }
 
-export interface ClientEvents {
+export interface ClientEvents extends RoomEvents {
   state: StateChange;
   /** Hello was answered, rooms are being attached: reload what is state and not history (the inbox). */
   ready: Principal;
-  /** Anything about a room changed. */
-  room: Room;
-  /** An entry that was not there before: told once, also when it came by a resume. */
-  entry: { room: Room; at: Positioned };
-  /** What was held of this conversation is void (a restore re-used its numbers); it is being read anew. */
-  discontinuity: { conversation: string };
-  /** Whose presence changed, and what was known of it before: from `unknown` to `online` nobody came. */
-  presence: { room: Room; who: Who; state: PresenceState; before: PresenceState };
-  share: { conversation: string; share: Share };
   inbox: ConversationRow;
+  /** A durable command is stored, also one that an earlier page left behind. */
+  stored: { command: DurableCommand; reply: StoredReply };
+  /** A durable command will not be repeated by itself: `retry` or `discard` it. */
+  refused: { command: DurableCommand; error: ParlourError };
+  /** The queue could not be kept for a reload (storage is full or forbidden). It is still sent. */
+  unsaved: { error: unknown };
 }
 
 /** A durable command on its way. */
 export interface Sent {
   clientId: string;
+  /** Rejects when it is clearly refused; a lost connection is waited out. */
   done: Promise<StoredReply>;
 }
+
+/** An entry held, or a line of kind `entry`. */
+export type Target = { seq: number; entry: { id: string } };
+
+const SILENT = () => undefined;
 
 export class ParlourClient extends Emitter<ClientEvents> {
   readonly #connection: Connection;
   readonly #outbox: Outbox;
+  readonly #rooms: Rooms;
   readonly #signs: Signs;
+  readonly #seen: SeenReports;
   readonly #clock: Clock;
   readonly #newId: () => string;
-  readonly #rooms = new Map<string, Room>();
-  /** Rooms being attached; `true` when it has to be done once more. */
-  readonly #attaching = new Map<string, boolean>();
-  readonly #typing = new Map<string, ReturnType<Clock["after"]>>();
+  readonly #surroundings: Surroundings;
+  #unwatch: (() => void) | null = null;
   #inbox = false;
+  /** Who this side is, once hello was answered. */
   me: Principal | null = null;
+  limits: Limits | null = null;
 
   constructor(options: ClientOptions) {
     super();
     this.#clock = options.clock ?? systemClock;
     this.#newId = options.newId ?? newUuid;
+    this.#surroundings = options.surroundings ?? browserSurroundings();
     this.#connection = new Connection({
       url: options.url,
       credentials: options.credentials,
       clock: this.#clock,
       socket: options.socket ?? browserSocket,
-      surroundings: options.surroundings ?? browserSurroundings(),
+      surroundings: this.#surroundings,
+      codec: options.codec,
     });
-    const send = (command: DurableCommand) => {
-      const { type, ...fields } = command;
-      return this.#connection.request(type, fields as never) as Promise<StoredReply>;
-    };
-    this.#outbox = new Outbox(
+    this.#signs = new Signs(this.#clock, this.#connection, this.#surroundings);
+    this.#rooms = new Rooms(this.#clock, this.#connection, this.#signs, (event, value) => this.#tell(event, value));
+    this.#seen = new SeenReports(
       this.#clock,
-      send,
-      { stored: (command) => this.#stored(command), failed: (command, error) => this.#failed(command, error) },
-      options.store,
+      () => !this.#surroundings.visible(),
+      (target, options) => this.#connection.request("seen", { ...target, options }),
     );
-    this.#signs = new Signs(this.#clock, this.#connection);
+    this.#outbox = this.#makeOutbox(options.queue);
     this.#connection.on("push", (push) => this.#hear(push));
-    this.#connection.on("state", (change) => {
-      if (change.current !== "connected") this.#outbox.pause();
-      this.emit("state", change);
-    });
-    this.#connection.on("ready", (hello) => {
-      this.me = hello.principal;
-      if (this.#inbox) this.#connection.request("subscribe", { topic: "inbox" }).catch(() => undefined);
-      for (const room of this.#rooms.values()) void this.#attach(room);
+    this.#connection.on("state", (change) => this.#moved(change));
+    this.#connection.on("ready", ({ principal, limits }) => {
+      this.me = principal;
+      this.limits = limits;
+      if (this.#inbox) this.#connection.request("subscribe", { topic: "inbox" }).catch(SILENT);
+      this.#rooms.attachAll(principal);
       // After the attaches: commands take effect in the order sent, so an echo finds its entry in a room that is live.
       this.#outbox.resume();
-      this.emit("ready", hello.principal);
+      this.emit("ready", principal);
     });
+    this.#outbox.load();
   }
+
+  #makeOutbox(queue: ClientOptions["queue"]): Outbox {
+    const keep = queue && new Keep(queue.storage, queue.key, (error) => this.emit("unsaved", { error }));
+    const perform = ({ type, ...fields }: DurableCommand) =>
+      this.#connection.request(type, fields as never) as Promise<StoredReply>;
+    const events = {
+      restored: (kept: Kept) => this.#echo(kept),
+      stored: (command: DurableCommand, reply: StoredReply) => this.#stored(command, reply),
+      failed: (command: DurableCommand, error: ParlourError) => this.#failed(command, error),
+    };
+    return new Outbox(this.#clock, perform, events, keep);
+  }
+
+  // --- the line ----------------------------------------------------------------------------------------------------
 
   get state(): ConnectionState {
     return this.#connection.state;
   }
 
   connect(): void {
+    this.#unwatch ??= this.#surroundings.onChange((sign) => {
+      if (sign === "visible") this.#seen.show();
+      if (sign === "hidden") this.#seen.hide();
+      if (sign === "visible" || sign === "hidden") this.#signs.look();
+    });
     this.#connection.connect();
   }
 
+  /** Ends for good. What was not sent stays in the queue's storage, if it has one. */
   close(): void {
+    this.#seen.hide();
+    this.#seen.close();
+    this.#unwatch?.();
+    this.#unwatch = null;
     this.#connection.close();
+    this.#outbox.close(ParlourError.local(LOCAL.closed, "the client was closed"));
+  }
+
+  #moved(change: StateChange): void {
+    if (change.current !== "connected") {
+      this.#outbox.pause();
+      this.#signs.lost();
+    }
+    if (change.current === "failed")
+      this.#outbox.end(change.reason ?? ParlourError.local(LOCAL.closed, `refused (${change.code})`));
+    this.emit("state", change);
   }
 
   // --- rooms -------------------------------------------------------------------------------------------------------
@@ -136,39 +182,26 @@ export class ParlourClient extends Emitter<ClientEvents> {
   join(conversation: string): Room {
     const known = this.#rooms.get(conversation);
     if (known) return known;
-    const room = new Room(conversation);
-    this.#rooms.set(conversation, room);
-    if (this.state === "connected") void this.#attach(room);
+    const room = this.#rooms.open(conversation);
+    for (const kept of this.#outbox.waiting) if (kept.command.conversation === conversation) this.#echo(kept);
     return room;
   }
 
   leave(conversation: string): void {
-    if (!this.#rooms.delete(conversation)) return;
-    this.#signs.forget(conversation);
-    this.#connection.request("detach", { conversation }).catch(() => undefined);
+    this.#rooms.leave(conversation);
   }
 
-  /** Takes up the words an earlier page could not send, as echoes in their rooms. */
-  restore(): void {
-    for (const command of this.#outbox.restore()) this.#echo(command);
-  }
-
-  /** Reads the entries before the oldest one held. */
-  async older(conversation: string, limit = 50): Promise<void> {
-    const room = this.#rooms.get(conversation);
-    const before = room?.entries[0]?.seq;
-    if (!room || before === undefined || room.complete) return;
-    const reply = await this.#connection.request("history", { conversation, before, limit });
-    // A reset in between replaced what `before` was about.
-    if (room.entries[0]?.seq !== before) return;
-    room.prepend(reply.entries, reply.has_more);
-    this.emit("room", room);
+  /** A page of the log by hand, for looking around in it. `room.loadOlder()` is what a page that scrolls wants. */
+  async history(conversation: string, query: Omit<Commands["history"]["fields"], "conversation"> = {}) {
+    const reply = await this.#connection.request("history", { conversation, ...query });
+    const entries: Positioned[] = this.#rooms.get(conversation)?.blanked(reply.entries) ?? reply.entries;
+    return { ...reply, entries } satisfies HistoryReply;
   }
 
   /** Live rows of the inbox. They are state: list again at every `ready`. */
   subscribeInbox(): void {
     this.#inbox = true;
-    if (this.state === "connected") this.#connection.request("subscribe", { topic: "inbox" }).catch(() => undefined);
+    if (this.state === "connected") this.#connection.request("subscribe", { topic: "inbox" }).catch(SILENT);
   }
 
   // --- durable words -----------------------------------------------------------------------------------------------
@@ -182,13 +215,23 @@ export class ParlourClient extends Emitter<ClientEvents> {
     return this.#enqueue({ type: "note", conversation, client_id: this.#newId(), text });
   }
 
+  /** New words for an own message or note, within 15 minutes. They show at once, marked as edited. */
+  edit(conversation: string, { seq, entry }: Target, text: string): Sent {
+    return this.#enqueue({ type: "edit", conversation, client_id: this.#newId(), entry_id: entry.id, seq, text });
+  }
+
+  /** Takes a message or note back for everybody, for good. */
+  redact(conversation: string, { seq, entry }: Target): Sent {
+    return this.#enqueue({ type: "redact", conversation, client_id: this.#newId(), entry_id: entry.id, seq });
+  }
+
   select(conversation: string, card: string, version: number, options: string[]): Sent {
     return this.#enqueue({ type: "select", conversation, client_id: this.#newId(), card, version, options });
   }
 
   /** Tries a failed one again under the same client_id. */
   retry(conversation: string, clientId: string): void {
-    this.#rooms.get(conversation)?.mark(clientId, "sending");
+    this.#rooms.get(conversation)?.mark(clientId, { state: "sending" });
     this.#outbox.retry(clientId);
     this.#changed(conversation);
   }
@@ -201,27 +244,46 @@ export class ParlourClient extends Emitter<ClientEvents> {
   }
 
   #enqueue(command: DurableCommand): Sent {
-    this.#echo(command);
-    const done = this.#outbox.add(command);
-    done.catch(() => undefined); // a failure shows on the echo; who only sends need not listen
-    return { clientId: command.client_id, done };
+    const clientId = command.client_id;
+    if (!this.#outbox.fits(command)) {
+      const error = ParlourError.local(LOCAL.full, "too much waits to be sent");
+      this.emit("refused", { command, error });
+      const done = Promise.reject(error);
+      done.catch(SILENT);
+      return { clientId, done };
+    }
+    const at = new Date(this.#clock.now()).toISOString();
+    this.#echo({ command, at });
+    const done = this.#outbox.add(command, at);
+    done.catch(SILENT); // a failure shows on the echo; who only sends need not listen
+    return { clientId, done };
   }
 
-  #echo(command: DurableCommand): void {
-    this.#rooms.get(command.conversation)?.echo(command, new Date(this.#clock.now()).toISOString());
+  #echo({ command, at, failed }: Kept): void {
+    const echo: Echo = failed
+      ? { command, at, state: "failed", error: new ParlourError(failed) }
+      : { command, at, state: "sending" };
+    this.#rooms.get(command.conversation)?.echo(echo);
     this.#changed(command.conversation);
   }
 
-  #stored(command: DurableCommand): void {
+  #stored(command: DurableCommand, reply: StoredReply): void {
     const room = this.#rooms.get(command.conversation);
-    if (!room) return;
-    if (room.holds(command.client_id)) room.drop(command.client_id);
-    else room.mark(command.client_id, "sent");
-    this.emit("room", room);
+    if (command.type === "redact") room?.redact(command.entry_id);
+    room?.stored(command.client_id, reply.seq);
+    this.emit("stored", { command, reply });
+    this.#changed(command.conversation);
   }
 
   #failed(command: DurableCommand, error: ParlourError): void {
-    this.#rooms.get(command.conversation)?.mark(command.client_id, "failed", error);
+    const room = this.#rooms.get(command.conversation);
+    const target = command.type === "edit" || command.type === "redact" ? command.entry_id : null;
+    if (target !== null && error.details.reason === "redacted") {
+      room?.redact(target);
+      this.#outbox.discard(command.client_id);
+    }
+    room?.mark(command.client_id, { state: "failed", error });
+    this.emit("refused", { command, error });
     this.#changed(command.conversation);
   }
 
@@ -241,145 +303,46 @@ export class ParlourClient extends Emitter<ClientEvents> {
     this.#signs.acknowledge(conversation, { read: seq, received: seq });
   }
 
-  // --- attach and resume -------------------------------------------------------------------------------------------
-
-  async #attach(room: Room): Promise<void> {
-    if (this.#attaching.has(room.id)) {
-      this.#attaching.set(room.id, true);
-      return;
-    }
-    this.#attaching.set(room.id, false);
-    try {
-      while (await this.#attachOnce(room));
-    } catch (reason) {
-      this.#attachFailed(room, asParlourError(reason));
-    } finally {
-      const again = this.#attaching.get(room.id);
-      this.#attaching.delete(room.id);
-      if (again && this.state === "connected" && this.#rooms.has(room.id)) void this.#attach(room);
-    }
+  /** Whether the conversation is on this screen; `auto` follows the visibility of the page. Said again after every reconnect. */
+  view(conversation: string, viewing: Viewing): void {
+    this.#signs.view(conversation, viewing);
   }
 
-  /** One attach; true when another must follow. */
-  async #attachOnce(room: Room): Promise<boolean> {
-    const since = room.position;
-    const reply = await this.#connection.request("attach", { conversation: room.id, ...(since && { since }) });
-    if (this.#rooms.get(room.id) !== room) return false;
-    if (reply.reset) {
-      room.forget();
-      this.emit("discontinuity", { conversation: room.id });
-      return true;
-    }
-    const moved = since ? this.#continue(room, reply) : this.#begin(room, reply);
-    this.#signs.acknowledge(room.id, { received: room.last });
-    if (reply.has_more) {
-      if (!moved) room.forget(); // more is promised but nothing came: start over rather than turn in circles
-      this.emit("room", room);
-      return true;
-    }
-    room.goLive(reply);
-    this.emit("room", room);
-    return false;
+  /** Who is there, asked anew. `room.members` follows by itself. */
+  async members(conversation: string): Promise<Member[]> {
+    return (await this.#connection.request("presence", { conversation })).members;
   }
 
-  #begin(room: Room, reply: AttachReply): boolean {
-    room.begin(reply);
-    return room.last > 0;
+  /** Guests: counts how long the options of a card are visible, and tells it at most every five seconds and when the page is hidden. */
+  trackSeen(target: SeenTarget, before: readonly SeenOption[] = []): SeenCard {
+    return this.#seen.track(target, before);
   }
 
-  #continue(room: Room, reply: AttachReply): boolean {
-    const before = room.last;
-    const epoch = reply.position?.epoch ?? room.position?.epoch ?? 0;
-    for (const at of reply.entries ?? []) {
-      if (room.take(epoch, at.seq, at.entry) === "new") this.emit("entry", { room, at });
-    }
-    return room.last > before;
+  /** A round trip, for whoever wants to know that the line works. */
+  async ping(): Promise<void> {
+    await this.#connection.request("ping", {});
   }
 
-  #attachFailed(room: Room, error: ParlourError): void {
-    if (error.code === LOCAL.lost || error.code === LOCAL.offline || error.code === LOCAL.closed) return;
-    if (error.retryable) {
-      this.#clock.after(error.retryAfterMs ?? 1000, () => {
-        if (this.state === "connected" && this.#rooms.has(room.id)) void this.#attach(room);
-      });
-      return;
-    }
-    room.phase = "gone";
-    room.error = error;
-    this.emit("room", room);
-  }
-
-  // --- pushes ------------------------------------------------------------------------------------------------------
+  // --- what is heard -----------------------------------------------------------------------------------------------
 
   #hear(push: Push): void {
-    if (push.type === "inbox") {
-      this.emit("inbox", push.conversation);
-      return;
-    }
-    if (push.type === "advice") return;
-    const room = this.#rooms.get(push.conversation);
-    if (!room) return;
-    switch (push.type) {
-      case "entry":
-        this.#hearEntry(room, push);
-        return;
-      case "head":
-        // After a pause the session gets no entries before it has attached again, however old the head.
-        if (room.paused || push.epoch !== room.position?.epoch || push.seq > room.last) void this.#attach(room);
-        return;
-      case "paused":
-        room.paused = true;
-        break;
-      case "typing":
-        this.#hearTyping(room, push);
-        break;
-      case "presence":
-        this.emit("presence", { room, who: push.who, state: push.state, before: room.meet(push.who, push.state) });
-        break;
-      case "receipt":
-        room.note({ who: push.who, received: push.received, read: push.read });
-        break;
-      case "permission":
-        room.permissions = push.permissions;
-        break;
-      case "share":
-        room.knowShare(push.share);
-        this.emit("share", { conversation: push.conversation, share: push.share });
-        break;
-    }
-    this.emit("room", room);
+    if (push.type === "advice") return; // connection.ts obeys it
+    if (push.type === "inbox") this.emit("inbox", push.conversation);
+    else this.#rooms.hear(push);
   }
 
-  #hearEntry(room: Room, push: PushOf<"entry">): void {
-    const { epoch, seq, entry } = push;
-    const taken = room.take(epoch, seq, entry);
-    if (taken === "known") return;
-    if (taken === "hole") {
-      void this.#attach(room);
-      return;
-    }
-    room.types(entry.author, false);
-    this.#signs.acknowledge(room.id, { received: seq });
-    this.emit("entry", { room, at: { seq, entry } });
-    this.emit("room", room);
+  #tell<K extends keyof RoomEvents>(event: K, value: RoomEvents[K]): void {
+    if (event === "room") this.#withdrawVain(value as Room);
+    this.emit(event, value as ClientEvents[K]);
   }
 
-  #hearTyping(room: Room, push: PushOf<"typing">): void {
-    const key = `${room.id}/${push.who.id}`;
-    this.#clock.cancel(this.#typing.get(key));
-    this.#typing.delete(key);
-    room.types(push.who, push.active);
-    if (!push.active) return;
-    const timer = this.#clock.after(push.expires_ms, () => {
-      this.#typing.delete(key);
-      room.types(push.who, false);
-      this.emit("room", room);
-    });
-    this.#typing.set(key, timer);
+  /** An edit of redacted words that still waits is taken back, its text with it. */
+  #withdrawVain(room: Room): void {
+    this.#outbox.withdraw((it) => it.type === "edit" && it.conversation === room.id && room.isRedacted(it.entry_id));
   }
 
   #changed(conversation: string): void {
     const room = this.#rooms.get(conversation);
-    if (room) this.emit("room", room);
+    if (room) this.#tell("room", room);
   }
 }

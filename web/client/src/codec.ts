@@ -1,10 +1,17 @@
-// Frames to words and back: the JSON sub-protocol `parlour.v1+json`.
+// Frames to words and back: the sub-protocol `parlour.v1+json`, or `parlour.v1+msgpack` with a codec the application brings.
 // It must let unknown fields and unknown pushes pass (a newer server may send them) and must never hand on a half-read one.
 // Words are in types.ts; the golden messages that hold this file to the contract are in protocol/vectors.
 import { ParlourError, type WireError } from "./errors.ts";
 import type { Command, Push, PushType } from "./types.ts";
 
 export const SUBPROTOCOL = "parlour.v1+json";
+export const SUBPROTOCOL_MSGPACK = "parlour.v1+msgpack";
+
+/** MessagePack, as `@msgpack/msgpack` exports it: hand in the whole module, or any two functions like these. */
+export interface BinaryCodec {
+  encode(value: unknown): Uint8Array;
+  decode(bytes: Uint8Array): unknown;
+}
 
 export type Frame =
   | { kind: "reply"; id: number; ok: unknown }
@@ -19,6 +26,7 @@ const PUSHES: Record<PushType, Shape> = {
   entry: { conversation: "string", epoch: "number", seq: "number", entry: "object" },
   typing: { conversation: "string", who: "object", active: "boolean", expires_ms: "number" },
   presence: { conversation: "string", who: "object", state: "string" },
+  seen: { conversation: "string", seen: "object" },
   receipt: { conversation: "string", who: "object", received: "number", read: "number" },
   permission: { conversation: "string", permissions: "array" },
   head: { conversation: "string", epoch: "number", seq: "number" },
@@ -66,16 +74,44 @@ function readReply(value: Record<string, unknown>): Frame {
   return { kind: "reply", id, ok };
 }
 
-export function decode(text: string): Frame {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    throw unreadable("not JSON");
-  }
-  return readFrame(value);
+export interface Wire {
+  protocol: string;
+  encode(id: number, command: Command): string | Uint8Array;
+  /** Throws `UNREADABLE`. */
+  decode(data: unknown): Frame;
 }
 
-export function encode(id: number, command: Command): string {
-  return JSON.stringify({ id, ...command });
+/** JSON, or MessagePack when a codec is given. */
+export function wire(binary?: BinaryCodec): Wire {
+  if (!binary) {
+    return {
+      protocol: SUBPROTOCOL,
+      encode: (id, command) => JSON.stringify({ id, ...command }),
+      decode: (data) => readFrame(parsed(() => JSON.parse(String(data)))),
+    };
+  }
+  return {
+    protocol: SUBPROTOCOL_MSGPACK,
+    // Fields that are undefined would travel as nil: they are absent instead, as JSON has it.
+    encode: (id, command) => binary.encode({ id, ...defined(command) }),
+    decode: (data) => readFrame(parsed(() => binary.decode(bytesOf(data)))),
+  };
+}
+
+function parsed(read: () => unknown): unknown {
+  try {
+    return read();
+  } catch {
+    throw unreadable("not in the codec of this connection");
+  }
+}
+
+const defined = (fields: object): object =>
+  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+
+/** A browser gives an `ArrayBuffer`, Node's `ws` a `Buffer` or an `ArrayBuffer`. */
+function bytesOf(data: unknown): Uint8Array {
+  if (data instanceof Uint8Array) return data;
+  if (data instanceof ArrayBuffer) return new Uint8Array(data);
+  throw unreadable("a text frame on a binary connection");
 }

@@ -1,25 +1,21 @@
-// One WebSocket that comes back: the reconnect state machine, the first `hello`, token refresh, heartbeat, and a promise per command.
+// One WebSocket that comes back: it carries out the states of states.ts, says `hello`, refreshes, listens for silence, keeps a promise per command.
 // It must never put a token into a URL, never retry after a close code that says stop, and knows nothing of rooms.
 // What is sent again after a loss is decided in outbox.ts; how a room resumes, in client.ts.
-import { decode, encode, SUBPROTOCOL } from "./codec.ts";
+import { type BinaryCodec, type Frame, type Wire, wire } from "./codec.ts";
 import { Emitter } from "./emitter.ts";
 import { asParlourError, LOCAL, ParlourError } from "./errors.ts";
+import { afterClose, type ConnectionState, LOST, NEXT, NO_HELLO, TOKEN_EXPIRED } from "./states.ts";
 import type { Command, Commands, CommandType, HelloReply, Push } from "./types.ts";
-import { backoff, type Clock, type OpenSocket, type SocketLike, type Surroundings, type Timer } from "./world.ts";
-
-/**
- * `initialized` → `connecting` → `connected`; a loss leads to `disconnected` (a retry is near) or `suspended` (no network, or two minutes
- * without success: retries are rare), and both lead back to `connecting`. `closing` → `closed` on request. `failed` is final: see `code`.
- */
-export type ConnectionState =
-  | "initialized"
-  | "connecting"
-  | "connected"
-  | "disconnected"
-  | "suspended"
-  | "closing"
-  | "closed"
-  | "failed";
+import {
+  backoff,
+  type Clock,
+  type OpenSocket,
+  type Refusal,
+  type Sign,
+  type SocketLike,
+  type Surroundings,
+  type Timer,
+} from "./world.ts";
 
 export interface StateChange {
   previous: ConnectionState;
@@ -29,9 +25,15 @@ export interface StateChange {
   reason?: ParlourError;
 }
 
+/** A token, or a ticket that stands for one and works once, within 30 s (protocol/SPEC.md §5.1). */
+export type Credential = string | { ticket: string };
+
 export interface Credentials {
-  /** A token to say hello with. `stale` asks for a new one, because the last was refused or is about to end. */
-  token(stale: boolean): Promise<string>;
+  /**
+   * What to say hello with. `stale` asks for a new one, because the last was refused or is about to end. Who gives tickets gives a new one
+   * at every call; under `hand-in` the line is then replaced before its end, since a ticket cannot be handed in.
+   */
+  token(stale: boolean): Promise<Credential>;
   /** Staff hand in a fresh token; a guest's link is read again and the reply brings the token. */
   renewal: "hand-in" | "re-read";
   /** Told of every token the socket brought. */
@@ -44,27 +46,18 @@ export interface ConnectionOptions {
   clock: Clock;
   socket: OpenSocket;
   surroundings: Surroundings;
+  /** MessagePack instead of JSON. */
+  codec?: BinaryCodec | undefined;
 }
 
-/** The end of a link: expired or revoked. */
-export const LINK_ENDED = 4510;
-const TOKEN_EXPIRED = 4401;
-const NO_HELLO = 4501;
-const LOST = 1006;
 const HELLO_WITHIN = 10_000;
 const REPLY_WITHIN = 15_000;
 const PROBE_WITHIN = 5_000;
 const SUSPEND_AFTER = 120_000;
+/** Between tries while suspended: this, and up to as much again. */
+const RARELY = 10_000;
 const STEADY_AFTER = 10_000;
 const REFRESH_AT = 0.8;
-
-/** What a close code asks for. The range decides, so that codes of a newer server are understood. */
-export function afterClose(code: number): "reconnect" | "fresh-token" | "stop" {
-  if (code === TOKEN_EXPIRED) return "fresh-token";
-  if (code >= 4000 && code <= 4499) return "reconnect";
-  // 1006 never travels: it is the browser's word for "no close frame", that is a lost connection.
-  return [1001, LOST, 1011, 1012, 1013].includes(code) ? "reconnect" : "stop";
-}
 
 interface Waiting {
   resolve(ok: unknown): void;
@@ -80,6 +73,7 @@ interface Events {
 
 export class Connection extends Emitter<Events> {
   readonly #options: ConnectionOptions;
+  readonly #wire: Wire;
   #state: ConnectionState = "initialized";
   #socket: SocketLike | null = null;
   /** Counts attempts to connect; what belongs to an older one is ignored. */
@@ -102,6 +96,7 @@ export class Connection extends Emitter<Events> {
   constructor(options: ConnectionOptions) {
     super();
     this.#options = options;
+    this.#wire = wire(options.codec);
   }
 
   get state(): ConnectionState {
@@ -133,15 +128,15 @@ export class Connection extends Emitter<Events> {
 
   // --- up ----------------------------------------------------------------------------------------------------------
 
-  async #open(): Promise<void> {
+  async #open(given?: Credential): Promise<void> {
     this.#era += 1;
     const era = this.#era;
     this.#cancel();
     this.#to("connecting");
     const fresh = this.#stale;
-    let token: string;
+    let credential: Credential;
     try {
-      token = await this.#options.credentials.token(fresh);
+      credential = given ?? (await this.#options.credentials.token(fresh));
     } catch (reason) {
       if (era !== this.#era) return;
       const error = asParlourError(reason);
@@ -152,9 +147,13 @@ export class Connection extends Emitter<Events> {
     if (era !== this.#era) return;
     this.#triedFresh = fresh;
     this.#deadline = this.#options.clock.after(HELLO_WITHIN, () => this.#drop());
-    const socket = this.#options.socket(this.#options.url, SUBPROTOCOL);
+    const socket = this.#options.socket(this.#options.url, this.#wire.protocol);
     this.#socket = socket;
-    socket.onopen = () => void this.#greet(era, token);
+    socket.binaryType = "arraybuffer";
+    socket.onopen = () => void this.#greet(era, credential);
+    socket.onrefused = (refusal) => {
+      if (era === this.#era) this.#turnedAway(refusal);
+    };
     socket.onmessage = (event) => {
       if (era === this.#era) this.#hear(event.data);
     };
@@ -164,10 +163,20 @@ export class Connection extends Emitter<Events> {
     };
   }
 
-  async #greet(era: number, token: string): Promise<void> {
+  /** The server answered, but not with a socket: full or stopping, or this can never work. */
+  #turnedAway({ status, error }: Refusal): void {
+    const busy = status === 429 || status >= 500;
+    const known = error ?? { code: "UNAVAILABLE", message: `refused (${status})`, retryable: busy };
+    const reason = new ParlourError({ ...known, retryable: busy }, status);
+    if (busy) this.#down(LOST, reason);
+    else this.#fail(reason);
+  }
+
+  async #greet(era: number, credential: Credential): Promise<void> {
+    const words = typeof credential === "string" ? { token: credential } : credential;
     let hello: HelloReply;
     try {
-      hello = (await this.#ask({ type: "hello", token }, HELLO_WITHIN)) as HelloReply;
+      hello = (await this.#ask({ type: "hello", ...words }, HELLO_WITHIN)) as HelloReply;
     } catch (reason) {
       if (era !== this.#era) return;
       const error = asParlourError(reason);
@@ -199,15 +208,15 @@ export class Connection extends Emitter<Events> {
       // Every command is answered exactly once, so silence means that the line is dead.
       const timer = this.#options.clock.after(within, () => this.#drop());
       this.#waiting.set(id, { resolve, reject, timer });
-      this.#socket?.send(encode(id, command));
+      this.#socket?.send(this.#wire.encode(id, command));
     });
   }
 
   #hear(data: unknown): void {
     this.#heardAt = this.#options.clock.now();
-    let frame: ReturnType<typeof decode>;
+    let frame: Frame;
     try {
-      frame = decode(String(data));
+      frame = this.#wire.decode(data);
     } catch {
       this.#drop(); // a peer that cannot be understood is no peer: resume from what is known
       return;
@@ -235,11 +244,17 @@ export class Connection extends Emitter<Events> {
     const era = this.#era;
     const { credentials, clock } = this.#options;
     try {
-      const fields = credentials.renewal === "hand-in" ? { token: await credentials.token(true) } : {};
+      const credential = credentials.renewal === "hand-in" ? await credentials.token(true) : "";
       if (era !== this.#era) return;
+      if (typeof credential === "object") {
+        this.#replace(credential);
+        return;
+      }
+      const fields = credential === "" ? {} : { token: credential };
       const reply = await this.request("refresh", fields);
       if (era !== this.#era) return;
-      if (reply.guest_token !== undefined) credentials.keep?.(reply.guest_token, reply.expires_in_ms);
+      if (reply.guest_token !== undefined)
+        credentials.keep?.(reply.guest_token, reply.expires_in_ms ?? Number.POSITIVE_INFINITY);
       this.#armRefresh(reply.expires_in_ms);
     } catch {
       // Ask again while the token lasts; when it ends the server closes with 4401 and says so.
@@ -247,6 +262,13 @@ export class Connection extends Emitter<Events> {
         this.#refresh = clock.after(Math.max(1000, lifeMs * 0.05), () => void this.#renew(lifeMs));
       }
     }
+  }
+
+  /** A new line for an old one that still works: nothing is waited for, and rooms resume as after a loss. */
+  #replace(credential: Credential): void {
+    this.#letGo(1000);
+    this.#giveUp(ParlourError.local(LOCAL.lost, "the connection is being replaced"));
+    void this.#open(credential);
   }
 
   /** The browser answers the server's pings unseen, so silence as long as a heartbeat is answered with a `ping` of our own. */
@@ -261,7 +283,8 @@ export class Connection extends Emitter<Events> {
     this.#ask({ type: "ping" }, PROBE_WITHIN).catch(() => undefined); // a silent line is dropped by the deadline in #ask
   }
 
-  #heed(sign: "online" | "offline" | "visible"): void {
+  #heed(sign: Sign): void {
+    if (sign === "hidden") return;
     if (sign === "offline") {
       if (this.#state === "connected" || this.#state === "connecting") this.#drop();
     } else if (this.#state === "disconnected" || this.#state === "suspended") {
@@ -305,7 +328,8 @@ export class Connection extends Emitter<Events> {
     this.#attempt += 1;
     const hopeless = !surroundings.online() || now - this.#lostSince >= SUSPEND_AFTER;
     this.#to(hopeless ? "suspended" : "disconnected", { code, ...(reason && { reason }) });
-    this.#retry = clock.after(hopeless ? Math.max(wait, 15_000) : wait, () => void this.#open());
+    const rare = hopeless ? RARELY + Math.floor(clock.random() * RARELY) : 0;
+    this.#retry = clock.after(Math.max(wait, rare), () => void this.#open());
   }
 
   #fail(reason?: ParlourError, code?: number): void {
@@ -322,7 +346,7 @@ export class Connection extends Emitter<Events> {
     const socket = this.#socket;
     this.#socket = null;
     if (!socket) return;
-    socket.onopen = socket.onmessage = socket.onclose = null;
+    socket.onopen = socket.onmessage = socket.onclose = socket.onrefused = null;
     socket.onerror = () => undefined;
     try {
       socket.close(code);
@@ -348,7 +372,7 @@ export class Connection extends Emitter<Events> {
 
   #to(current: ConnectionState, detail: { code?: number; reason?: ParlourError } = {}): void {
     const previous = this.#state;
-    if (previous === current) return;
+    if (!NEXT[previous].includes(current)) return;
     this.#state = current;
     this.emit("state", { previous, current, ...detail });
   }

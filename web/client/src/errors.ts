@@ -20,6 +20,10 @@ export const LOCAL = {
   closed: "CLOSED",
   /** The answer could not be understood. */
   unreadable: "UNREADABLE",
+  /** Too much waits to be sent already: this was not taken. */
+  full: "QUEUE_FULL",
+  /** Taken back before it was sent, because it cannot matter any more (an edit of words that were redacted). */
+  withdrawn: "WITHDRAWN",
 } as const;
 
 export class ParlourError extends Error {
@@ -41,7 +45,13 @@ export class ParlourError extends Error {
   }
 
   static local(code: (typeof LOCAL)[keyof typeof LOCAL], message: string): ParlourError {
-    return new ParlourError({ code, message, retryable: true });
+    return new ParlourError({ code, message, retryable: code !== LOCAL.full && code !== LOCAL.withdrawn });
+  }
+
+  /** As it came: for keeping over a reload. */
+  toWire(): WireError {
+    const { code, message, retryable, details, requestId } = this;
+    return { code, message, retryable, details, ...(requestId !== undefined && { request_id: requestId }) };
   }
 
   /** How long the server asked to wait, if it did. */

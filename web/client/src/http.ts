@@ -2,7 +2,7 @@
 // It must send a token only in a header, and a link's secret only in a body. Every refusal becomes a ParlourError.
 // Routes and shapes: protocol/SPEC.md §5 and §6.
 import { LOCAL, ParlourError, type WireError } from "./errors.ts";
-import type { ConversationRow, Share, SharePermission } from "./types.ts";
+import type { Card, ConversationRow, HistoryReply, Positioned, Share, SharePermission, StoredReply } from "./types.ts";
 
 export interface Tokens {
   access_token: string;
@@ -39,6 +39,18 @@ export interface NewShare {
   label?: string;
   seats?: number;
 }
+
+/** Stands for the credential that asked for it, once, within `expires_in` seconds. */
+export interface Ticket {
+  ticket: string;
+  expires_in: number;
+}
+
+/** An entry to write over HTTP. `seq` is the target's number in the own view. */
+export type NewEntry =
+  | { kind: "message" | "note"; text: string }
+  | { kind: "edit"; entry_id: string; seq: number; text: string }
+  | { kind: "redaction"; entry_id: string; seq: number };
 
 /** What a link says about itself, without being claimed. */
 export interface LinkFacts {
@@ -99,6 +111,11 @@ export class Api {
     return this.#post("/auth/logout", { body: {} });
   }
 
+  /** For a page that must not put a token into its socket: `hello` with this instead. */
+  ticket(): Promise<Ticket> {
+    return this.#post("/auth/ticket", {});
+  }
+
   async me(): Promise<Me> {
     return (await this.#call<Me>("GET", "/me")).data;
   }
@@ -114,6 +131,28 @@ export class Api {
 
   createConversation(title: string, key: string): Promise<ConversationRow> {
     return this.#post("/conversations", { body: { title }, key });
+  }
+
+  async entries(
+    conversation: string,
+    query: { before?: number; after?: number; around?: number; limit?: number } = {},
+  ): Promise<HistoryReply> {
+    const path = `/conversations/${encodeURIComponent(conversation)}/entries`;
+    const { data, meta } = await this.#call<Positioned[]>("GET", path, { query });
+    const { epoch, head, has_more } = meta as unknown as Omit<HistoryReply, "entries">;
+    return { entries: data, epoch, head, has_more };
+  }
+
+  write(conversation: string, entry: NewEntry, key: string): Promise<StoredReply> {
+    return this.#post(`/conversations/${encodeURIComponent(conversation)}/entries`, { body: entry, key });
+  }
+
+  createCard(
+    conversation: string,
+    card: Omit<Card, "id" | "version" | "state">,
+    key: string,
+  ): Promise<StoredReply & { card: Pick<Card, "id" | "version" | "state"> }> {
+    return this.#post(`/conversations/${encodeURIComponent(conversation)}/cards`, { body: card, key });
   }
 
   createShare(

@@ -1,11 +1,14 @@
-// Fleeting signs of this side: "is typing" and "has read up to". Sent sparingly, and never worth an error.
+// Fleeting signs of this side: "is typing", "has read up to", "has it on the screen". Sent sparingly, and never worth an error.
 // They must never move backwards and never wait in a queue: what is not sent now is summed up and sent with the next one.
-// Used by client.ts only.
+// Used by client.ts and rooms.ts.
 import type { Connection } from "./connection.ts";
-import type { Clock, Timer } from "./world.ts";
+import type { Clock, Surroundings, Timer } from "./world.ts";
 
 const TYPING_EVERY = 3000;
 const READ_AFTER = 150;
+
+/** `auto`: as long as the page can be seen. */
+export type Viewing = boolean | "auto";
 
 interface Marks {
   received: number;
@@ -18,15 +21,25 @@ interface Acknowledged {
   timer: Timer;
 }
 
+interface Shown {
+  wanted: Viewing;
+  told: boolean;
+}
+
 export class Signs {
   readonly #clock: Clock;
   readonly #connection: Connection;
+  readonly #surroundings: Surroundings;
   readonly #typedAt = new Map<string, number>();
   readonly #marks = new Map<string, Acknowledged>();
+  readonly #views = new Map<string, Shown>();
+  /** Rooms this session is attached to: elsewhere nothing can be viewed. */
+  readonly #attached = new Set<string>();
 
-  constructor(clock: Clock, connection: Connection) {
+  constructor(clock: Clock, connection: Connection, surroundings: Surroundings) {
     this.#clock = clock;
     this.#connection = connection;
+    this.#surroundings = surroundings;
   }
 
   typing(conversation: string): void {
@@ -59,6 +72,50 @@ export class Signs {
     });
   }
 
+  // --- viewing -----------------------------------------------------------------------------------------------------
+
+  view(conversation: string, wanted: Viewing): void {
+    const shown = this.#views.get(conversation) ?? { wanted, told: false };
+    shown.wanted = wanted;
+    this.#views.set(conversation, shown);
+    this.#tellView(conversation, shown);
+  }
+
+  /** Attached, perhaps anew: the session is taken to view nothing before it says so. */
+  attached(conversation: string): void {
+    this.#attached.add(conversation);
+    const shown = this.#views.get(conversation);
+    if (!shown) return;
+    shown.told = false;
+    this.#tellView(conversation, shown);
+  }
+
+  /** The connection is gone, and with it every attachment. */
+  lost(): void {
+    this.#attached.clear();
+  }
+
+  /** The page was shown or hidden. */
+  look(): void {
+    for (const [conversation, shown] of this.#views) this.#tellView(conversation, shown);
+  }
+
+  #tellView(conversation: string, shown: Shown): void {
+    const viewing = shown.wanted === "auto" ? this.#surroundings.visible() : shown.wanted;
+    if (viewing === shown.told || !this.#attached.has(conversation)) return;
+    shown.told = viewing;
+    // Lost with the line: `attached` says it again.
+    this.#connection.request("presence", { conversation, viewing }).catch(() => undefined);
+  }
+
+  // --- the end -----------------------------------------------------------------------------------------------------
+
+  /** The numbers of this conversation begin anew. */
+  restart(conversation: string): void {
+    this.#clock.cancel(this.#marks.get(conversation)?.timer);
+    this.#marks.delete(conversation);
+  }
+
   /** Leaving: what is still to be said about reading is said now. */
   forget(conversation: string): void {
     const marks = this.#marks.get(conversation);
@@ -66,6 +123,8 @@ export class Signs {
     if (marks) void this.#tell(conversation, marks);
     this.#marks.delete(conversation);
     this.#typedAt.delete(conversation);
+    this.#views.delete(conversation);
+    this.#attached.delete(conversation);
   }
 
   async #tell(conversation: string, marks: Acknowledged): Promise<void> {
@@ -80,7 +139,7 @@ export class Signs {
       await this.#connection.request("read", fields);
       marks.told = wanted;
     } catch {
-      // Not told: the next acknowledgement carries it. client.ts acknowledges again after every attach.
+      // Not told: the next acknowledgement carries it. rooms.ts acknowledges again after every attach.
     }
   }
 }

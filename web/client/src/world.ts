@@ -1,5 +1,6 @@
 // What the SDK needs from the world around it: time, chance, a socket, and whether there is a network.
 // Everything is injected, so that tests run without waiting and Node can lend a WebSocket. Nothing else in the SDK may call these globals.
+import type { WireError } from "./errors.ts";
 
 export type Timer = unknown;
 
@@ -13,20 +14,32 @@ export interface Clock {
 
 /** The part of a browser's WebSocket that is used. */
 export interface SocketLike {
+  binaryType?: string;
   onopen: ((event: never) => void) | null;
   onmessage: ((event: { data: unknown }) => void) | null;
   onclose: ((event: { code: number; reason?: string }) => void) | null;
   onerror: ((event: never) => void) | null;
-  send(text: string): void;
+  /** Told before `onclose` when the server refused to upgrade. A browser cannot see this; `nodeSocket` can. */
+  onrefused?: ((refusal: Refusal) => void) | null;
+  send(data: string | Uint8Array): void;
   close(code?: number, reason?: string): void;
+}
+
+/** An HTTP answer where a socket was asked for. */
+export interface Refusal {
+  status: number;
+  error?: WireError;
 }
 
 export type OpenSocket = (url: string, protocol: string) => SocketLike;
 
-/** Signs from the surroundings that make waiting longer, or shorter, than the backoff says. */
+export type Sign = "online" | "offline" | "visible" | "hidden";
+
+/** Signs from the surroundings: whether there is a network, and whether a person can see the page. */
 export interface Surroundings {
   online(): boolean;
-  onChange(listener: (sign: "online" | "offline" | "visible") => void): () => void;
+  visible(): boolean;
+  onChange(listener: (sign: Sign) => void): () => void;
 }
 
 export const systemClock: Clock = {
@@ -40,22 +53,20 @@ export const browserSocket: OpenSocket = (url, protocol) => new WebSocket(url, p
 
 /** The browser's own signs; outside a browser the network is taken to be there. */
 export function browserSurroundings(): Surroundings {
-  if (typeof window === "undefined") return { online: () => true, onChange: () => () => undefined };
+  if (typeof window === "undefined")
+    return { online: () => true, visible: () => true, onChange: () => () => undefined };
+  const visible = () => document.visibilityState === "visible";
   return {
     online: () => navigator.onLine,
+    visible,
     onChange(listener) {
       const stop = new AbortController();
       const { signal } = stop;
       window.addEventListener("online", () => listener("online"), { signal });
       window.addEventListener("offline", () => listener("offline"), { signal });
       window.addEventListener("pageshow", () => listener("visible"), { signal });
-      document.addEventListener(
-        "visibilitychange",
-        () => {
-          if (document.visibilityState === "visible") listener("visible");
-        },
-        { signal },
-      );
+      window.addEventListener("pagehide", () => listener("hidden"), { signal });
+      document.addEventListener("visibilitychange", () => listener(visible() ? "visible" : "hidden"), { signal });
       return () => stop.abort();
     },
   };

@@ -2,7 +2,7 @@
 // Claims of protocol/SPEC.md §2; the world is fakes.ts.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { afterClose } from "../src/connection.ts";
+import { afterClose } from "../src/states.ts";
 import { newUuid } from "../src/world.ts";
 import { ROOM, Scene, settle } from "./fakes.ts";
 
@@ -147,4 +147,50 @@ test("leaving a conversation says first how far it was read", async () => {
 
 test("a made-up id is a UUID of version 4", () => {
   assert.match(newUuid(), /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+});
+
+test("a server that is full says when to come back, and is believed", async () => {
+  const scene = new Scene();
+  scene.client.connect();
+  await settle();
+  const error = { code: "UNAVAILABLE", message: "full", retryable: true, details: { retry_after_ms: 7000 } };
+  await scene.socket.turnAway({ status: 503, error });
+  assert.equal(scene.client.state, "disconnected");
+  await scene.clock.pass(6999);
+  assert.equal(scene.sockets.length, 1);
+  await scene.clock.pass(1);
+  assert.equal(scene.sockets.length, 2);
+  await scene.socket.turnAway({ status: 502 });
+  await scene.clock.pass(10_000);
+  assert.equal(scene.sockets.length, 3, "an answer of a proxy in between is waited out, too");
+});
+
+test("an upgrade refused for good is not asked for again", async () => {
+  const scene = new Scene();
+  scene.client.connect();
+  await settle();
+  const error = { code: "FORBIDDEN", message: "origin", retryable: false };
+  await scene.socket.turnAway({ status: 403, error });
+  await scene.clock.pass(600_000);
+  assert.equal(scene.client.state, "failed");
+  assert.equal(scene.sockets.length, 1);
+});
+
+test("a ticket says hello in place of a token, and the line is replaced by a new one before its end", async () => {
+  const tickets: string[] = [];
+  const scene = new Scene("hand-in", undefined, async () => {
+    tickets.push(`parlour_tk_${tickets.length + 1}`);
+    return { ticket: tickets.at(-1) ?? "" };
+  });
+  const first = await scene.inRoom(2, 20_000);
+  assert.equal(first.last("hello").ticket, "parlour_tk_1");
+  assert.equal("token" in first.last("hello"), false);
+  await scene.clock.pass(16_000);
+  assert.equal(first.closed, true);
+  assert.equal(first.of("refresh").length, 0);
+  const second = await scene.hello(20_000);
+  assert.equal(second.last("hello").ticket, "parlour_tk_2");
+  assert.deepEqual(second.last("attach").since, { epoch: 1, seq: 2 });
+  assert.equal(tickets.length, 2, "no ticket is asked for in vain");
+  assert.deepEqual(scene.states, ["connecting", "connected", "connecting", "connected"]);
 });

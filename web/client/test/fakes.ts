@@ -1,10 +1,11 @@
 // A world that stands still until told: a hand-wound clock, sockets whose other end the test plays, a network that comes and goes.
 // Nothing here may wait for real time. Used by every test of the SDK.
 import { type ClientEvents, ParlourClient } from "../src/client.ts";
-import type { Credentials } from "../src/connection.ts";
-import type { OutboxStore } from "../src/outbox.ts";
+import type { Credential, Credentials } from "../src/connection.ts";
+import type { QueueStorage } from "../src/keep.ts";
+import { NEXT } from "../src/states.ts";
 import type { Entry, Push } from "../src/types.ts";
-import type { Clock, SocketLike, Surroundings } from "../src/world.ts";
+import type { Clock, Refusal, Sign, SocketLike, Surroundings } from "../src/world.ts";
 
 export class HandClock implements Clock {
   time = 1_000_000;
@@ -59,11 +60,16 @@ export class FakeSocket implements SocketLike {
   onmessage: ((event: { data: unknown }) => void) | null = null;
   onclose: ((event: { code: number }) => void) | null = null;
   onerror: ((event: never) => void) | null = null;
+  onrefused: ((refusal: Refusal) => void) | null = null;
   readonly sent: SentFrame[] = [];
   closed = false;
 
-  send(text: string): void {
-    this.sent.push(JSON.parse(text));
+  send(data: string | Uint8Array): void {
+    const frame: SentFrame = JSON.parse(String(data));
+    this.sent.push(frame);
+    // Fleeting signs are nobody's concern: silence about them would be a dead line.
+    if (["read", "seen", "presence", "typing"].includes(frame.type))
+      queueMicrotask(() => this.onmessage?.({ data: JSON.stringify({ id: frame.id, ok: {} }) }));
   }
 
   close(): void {
@@ -95,6 +101,12 @@ export class FakeSocket implements SocketLike {
     await this.say({ id: this.last(type).id, error: { code, message: code, retryable, details } });
   }
 
+  /** The server answers the request to upgrade with something else. */
+  async turnAway(refusal: Refusal): Promise<void> {
+    this.onrefused?.(refusal);
+    await settle();
+  }
+
   async end(code: number): Promise<void> {
     this.onclose?.({ code });
     await settle();
@@ -113,27 +125,53 @@ export class FakeSocket implements SocketLike {
 
 export class FakeNetwork implements Surroundings {
   up = true;
-  #listeners = new Set<(sign: "online" | "offline" | "visible") => void>();
+  shown = true;
+  #listeners = new Set<(sign: Sign) => void>();
 
   online(): boolean {
     return this.up;
   }
 
-  onChange(listener: (sign: "online" | "offline" | "visible") => void): () => void {
+  visible(): boolean {
+    return this.shown;
+  }
+
+  onChange(listener: (sign: Sign) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
-  async sign(sign: "online" | "offline" | "visible"): Promise<void> {
-    if (sign !== "visible") this.up = sign === "online";
+  async sign(sign: Sign): Promise<void> {
+    if (sign === "online" || sign === "offline") this.up = sign === "online";
+    else this.shown = sign === "visible";
     for (const listener of this.#listeners) listener(sign);
     await settle();
   }
 }
 
+/** A storage that answers at once, as localStorage, or in its own time, as a phone's. */
+export function memory(slow = false): QueueStorage & { text(): string } {
+  let held: string | null = null;
+  const answer = <T>(value: T) => (slow ? Promise.resolve(value) : value);
+  return {
+    get: () => answer(held),
+    set: (_key, value) => {
+      held = value;
+      return answer(undefined);
+    },
+    remove: () => {
+      held = null;
+      return answer(undefined);
+    },
+    text: () => held ?? "",
+  };
+}
+
 export const ROOM = "0190a000-0000-7000-8000-000000000001";
 const MARIA = { kind: "guest" as const, id: "g1", name: "Maria" };
+const AMIRA = { kind: "staff" as const, id: "s1", name: "Amira" };
 
+/** Maria's words; under a client_id of this scene they are its own, Amira's. */
 export function message(seq: number, clientId = `c${seq}`): { seq: number; entry: Entry } {
   const at = "2026-11-21T12:00:00.000Z";
   return {
@@ -143,12 +181,25 @@ export function message(seq: number, clientId = `c${seq}`): { seq: number; entry
       client_id: clientId,
       kind: "message",
       audience: "everyone",
-      author: MARIA,
+      author: clientId.startsWith("c") ? MARIA : AMIRA,
       at,
       body: { text: `${seq}` },
     },
   };
 }
+
+const change = (seq: number, kind: "edit" | "redaction", body: object) =>
+  ({ seq, entry: { ...message(seq).entry, kind, body } }) as { seq: number; entry: Entry };
+
+export const edit = (seq: number, target: number, text: string) =>
+  change(seq, "edit", { entry_id: `e${target}`, text });
+export const redaction = (seq: number, target: number) => change(seq, "redaction", { entry_id: `e${target}` });
+export const pushOf = (at: { seq: number; entry: Entry }): Push => ({
+  type: "entry",
+  conversation: ROOM,
+  epoch: 1,
+  ...at,
+});
 
 export const messages = (from: number, to: number) =>
   Array.from({ length: to - from + 1 }, (_, index) => message(from + index));
@@ -168,16 +219,18 @@ export class Scene {
   readonly tokens: boolean[] = [];
   readonly kept: string[] = [];
   readonly client: ParlourClient;
+  /** Begins the ids this scene makes up: two scenes of one story need two. */
+  name = "mine";
   #ids = 0;
 
-  constructor(renewal: Credentials["renewal"] = "hand-in", store?: OutboxStore) {
+  constructor(renewal: Credentials["renewal"] = "hand-in", storage?: QueueStorage, given?: () => Promise<Credential>) {
     this.client = new ParlourClient({
       url: "wss://parlour.example/api/v1/ws",
       credentials: {
         renewal,
         token: async (stale) => {
           this.tokens.push(stale);
-          return `token-${this.tokens.length}`;
+          return given ? given() : `token-${this.tokens.length}`;
         },
         keep: (token) => this.kept.push(token),
       },
@@ -190,11 +243,14 @@ export class Scene {
       },
       newId: () => {
         this.#ids += 1;
-        return `mine-${this.#ids}`;
+        return `${this.name}-${this.#ids}`;
       },
-      ...(store && { store }),
+      ...(storage && { queue: { storage, key: "queue" } }),
     });
-    this.client.on("state", (change) => this.states.push(change.current));
+    this.client.on("state", ({ previous, current }) => {
+      if (!NEXT[previous].includes(current)) throw new Error(`${previous} → ${current} is no way`);
+      this.states.push(current);
+    });
   }
 
   get socket(): FakeSocket {
@@ -215,7 +271,7 @@ export class Scene {
     await settle();
     const { socket } = this;
     await socket.open();
-    const principal = { kind: "staff", id: "s1", name: "Amira", organization: { id: "o1", name: "Lagon" } };
+    const principal = { ...AMIRA, organization: { id: "o1", name: "Lagon" } };
     await socket.answer("hello", {
       session: "x",
       principal,
@@ -246,6 +302,17 @@ export class Scene {
       receipts: [],
       ...more,
     };
+  }
+
+  /** The lines as a person reads them: `~` edited, `†` redacted, `…` on its way, `!` refused. */
+  words(): string[] {
+    return (this.client.room(ROOM)?.lines ?? []).map((line) => {
+      if (line.kind === "echo") return `${line.echo.command.text}${line.echo.state === "failed" ? "!" : "…"}`;
+      const { entry, edited, redacted, change } = line;
+      const text = entry.kind === "message" ? entry.body.text : entry.kind;
+      const fate = change ? (change.state === "failed" ? "!" : "…") : "";
+      return `${text}${edited ? "~" : ""}${redacted ? "†" : ""}${fate}`;
+    });
   }
 
   seqs(): number[] {

@@ -2,7 +2,6 @@
 // Claims of protocol/SPEC.md §4; the world is fakes.ts.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { DurableCommand } from "../src/types.ts";
 import { entryPush, ROOM, Scene, settle } from "./fakes.ts";
 
 const stored = (seq: number, duplicate = false) => ({ entry_id: `e${seq}`, seq, duplicate });
@@ -105,25 +104,4 @@ test("a definite refusal fails its own command only; trying again keeps the clie
     scene.client.room(ROOM)?.pending.map((it) => it.command.client_id),
     ["mine-2"],
   );
-});
-
-test("words that were not sent outlive a reload", async () => {
-  let kept: DurableCommand[] = [];
-  const store = {
-    load: () => kept,
-    save: (commands: DurableCommand[]) => {
-      kept = commands;
-    },
-  };
-  const before = new Scene("re-read", store);
-  before.client.join(ROOM);
-  before.client.send(ROOM, "kept");
-  const after = new Scene("re-read", store);
-  after.client.join(ROOM);
-  after.client.restore();
-  assert.equal(after.client.room(ROOM)?.pending.length, 1);
-  const socket = await after.hello();
-  assert.equal(socket.last("send").text, "kept");
-  await socket.answer("send", stored(1));
-  assert.deepEqual(kept, []);
 });

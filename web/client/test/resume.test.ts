@@ -133,7 +133,7 @@ test("older entries are put before the first one held", async () => {
   const socket = await scene.hello();
   await socket.answer("attach", scene.attached(messages(51, 100), 100));
   assert.equal(scene.client.room(ROOM)?.complete, false);
-  const older = scene.client.older(ROOM);
+  const older = scene.client.room(ROOM)?.loadOlder();
   assert.equal(socket.last("history").before, 51);
   await socket.answer("history", { entries: messages(1, 50), epoch: 1, head: 100, has_more: false });
   await older;

@@ -7,7 +7,7 @@ import { resolve } from "node:path";
 import { test } from "node:test";
 import { decode as decodeMessagePack } from "@msgpack/msgpack";
 import { readFrame } from "../src/codec.ts";
-import { afterClose } from "../src/connection.ts";
+import { afterClose } from "../src/states.ts";
 
 interface Vector {
   name: string;

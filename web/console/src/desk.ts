@@ -13,6 +13,7 @@ import {
 import { computed, effect, signal } from "@preact/signals";
 import { announce } from "../../common/announce.ts";
 import { socketUrl } from "../../common/socket-url.ts";
+import { KEYS, kept } from "../../common/storage.ts";
 import type { Arrival } from "../../common/transcript.ts";
 import { type Filter, route, show } from "./route.ts";
 import type { Session } from "./session.ts";
@@ -46,6 +47,7 @@ export class Desk {
     this.client = new ParlourClient({
       url: socketUrl(),
       credentials: { renewal: "hand-in", token: (stale) => session.token(stale) },
+      queue: { storage: kept, key: KEYS.outbox(session.me.peek()?.user.id ?? "") },
     });
     this.client.on("state", ({ current, reason }) => {
       this.line.value = current;
@@ -169,6 +171,7 @@ export class Desk {
     if (conversation === (this.#room?.id ?? null)) return;
     if (this.#room) this.client.leave(this.#room.id);
     this.#room = conversation ? this.client.join(conversation) : null;
+    if (conversation) this.client.view(conversation, "auto");
     this.arrivals.value = [];
     this.shares.value = [];
     this.reading.value = false;
@@ -204,7 +207,9 @@ export class Desk {
 
   #tell({ entry }: Positioned): void {
     if (entry.author.id === this.client.me?.id) return;
-    if (entry.kind === "message" || entry.kind === "note") announce(S.said(entry.author.name, entry.body.text));
+    if (entry.kind === "redaction") announce(S.removed);
+    else if ((entry.kind === "message" || entry.kind === "note") && !entry.body.redacted)
+      announce(S.said(entry.author.name, entry.body.text));
     else if (entry.kind === "selection") announce(`${entry.author.name} ${S.chose(entry.body.labels.join(", "))}`);
   }
 }

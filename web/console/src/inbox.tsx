@@ -269,6 +269,7 @@ function LastLine({ last, mine }: { last: NonNullable<ConversationRow["last_entr
       </span>
     );
   }
+  const said = last.kind === "message" || last.kind === "note";
   const lead = last.kind === "card" ? S.cardWord : mine || last.author.kind !== "guest" ? author : "";
   return (
     <span class="last ell grow">
@@ -279,7 +280,7 @@ function LastLine({ last, mine }: { last: NonNullable<ConversationRow["last_entr
         </>
       )}
       {lead && <span class="f">{lead}: </span>}
-      <bdi>{last.preview}</bdi>
+      {said && last.preview === "" ? <i>{S.words.gone(last.kind)}</i> : <bdi>{last.preview}</bdi>}
     </span>
   );
 }

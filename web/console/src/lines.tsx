@@ -5,6 +5,7 @@ import type { ComponentChildren } from "preact";
 import { callName, dayName, time } from "../../common/format.ts";
 import { Alert, Check, Checks, Clock, Eye, Links, Lock, Stop } from "../../common/icon.tsx";
 import type { Bubble, Line } from "../../common/transcript.ts";
+import { Said } from "../../common/words.tsx";
 import { Avatar } from "./bits.tsx";
 import type { Desk } from "./desk.ts";
 import { Offer } from "./offer.tsx";
@@ -26,7 +27,7 @@ export function LineView({ line, desk, room }: Props & { line: Line }) {
     case "note":
       return <Note line={line} desk={desk} room={room} />;
     case "card":
-      return <Offer line={line} />;
+      return <Offer line={line} room={room} />;
     case "selection": {
       const { author, body, at } = line.entry;
       return (
@@ -100,9 +101,15 @@ function Group({ line, desk, room }: Props & { line: LineOf<"group"> }) {
       <Avatar name={author.name} kind={author.kind} size="sm" />
       <div class="bubbles">
         {bubbles.map((bubble) => (
-          <p class={bubble.echo ? "b pending" : "b"} key={bubble.key} dir="auto">
-            {bubble.text}
-          </p>
+          <Said
+            key={bubble.key}
+            bubble={bubble}
+            client={desk.client}
+            room={room}
+            words={S.words}
+            class="b"
+            enterSaves={true}
+          />
         ))}
       </div>
       {last?.echo?.state === "failed" && <Failed bubble={last} desk={desk} room={room} />}
@@ -110,7 +117,7 @@ function Group({ line, desk, room }: Props & { line: LineOf<"group"> }) {
   );
 }
 
-const reached = (receipts: Receipt[], seq: number, mark: "received" | "read") =>
+const reached = (receipts: readonly Receipt[], seq: number, mark: "received" | "read") =>
   receipts.some((it) => it.who.kind === "guest" && it[mark] >= seq);
 
 /** What became of the words: a glyph and a word. */
@@ -166,7 +173,7 @@ function Note({ line, desk, room }: Props & { line: LineOf<"note"> }) {
             {callName(author)} · <time dateTime={bubble.at}>{time(bubble.at)}</time>
           </span>
         </header>
-        <p dir="auto">{bubble.text}</p>
+        <Said bubble={bubble} client={desk.client} room={room} words={S.words} class="" enterSaves={true} />
         {bubble.echo?.state === "failed" && <Failed bubble={bubble} desk={desk} room={room} />}
       </div>
     </li>

@@ -10,6 +10,7 @@ import "./composer.css";
 import "./offer.css";
 import "./dialog.css";
 import "./full.css";
+import "../../common/words.css";
 import { Boundary } from "../../common/boundary.tsx";
 import { App } from "./app.tsx";
 import { Session } from "./session.ts";

@@ -1,15 +1,16 @@
 // A card in the thread: its options as a table with journey and price, and its last line: open, chosen by whom and when, or replaced.
 // A decision is a sentence on the card itself; what was not chosen stays legible but steps back.
-import type { CardOption } from "@parlour/client";
-import { callName, money, time } from "../../common/format.ts";
+import type { Card, CardOption, Room, Seen } from "@parlour/client";
+import { callName, lookedFor, money, time } from "../../common/format.ts";
 import { CardIcon, Check, ChevronDown, Decided, Eye, Retry } from "../../common/icon.tsx";
 import type { Line } from "../../common/transcript.ts";
 import { S } from "./strings.ts";
 
-export function Offer({ line }: { line: Extract<Line, { kind: "card" }> }) {
+export function Offer({ line, room }: { line: Extract<Line, { kind: "card" }>; room: Room }) {
   const { card, reading, entry } = line;
   const decision = reading.decisions.get(card.version);
   const replaced = reading.latest > card.version;
+  const seen = room.seen.filter((it) => it.card === card.id && it.version === card.version);
   return (
     <li>
       <article class={`offer ${decision ? "decided" : ""}`} aria-label={S.card(card.title, card.version)}>
@@ -63,9 +64,47 @@ export function Offer({ line }: { line: Extract<Line, { kind: "card" }> }) {
             </span>
           )}
         </footer>
+        {seen.length > 0 && <Looked card={card} seen={seen} />}
       </article>
     </li>
   );
+}
+
+/** The longest that one option was on their screen: what they certainly looked. */
+const longest = (seen: Seen): number => Math.max(0, ...seen.options.map((it) => it.visible_ms));
+
+/** Who looked at the card, and for how long at which option. */
+function Looked({ card, seen }: { card: Card; seen: Seen[] }) {
+  return (
+    <details class="looked">
+      <summary>
+        <Eye class="sm" />
+        <span>{S.seenBy(seen.map((it) => `${callName(it.who)} · ${lookedFor(longest(it))}`))}</span>
+        <ChevronDown class="sm" />
+      </summary>
+      {seen.map((it) => (
+        <dl key={it.who.id} aria-label={it.who.name}>
+          <div class="who">
+            <dt>{it.who.name}</dt>
+            <dd>
+              {S.seenLast} <time dateTime={it.last_at}>{time(it.last_at)}</time>
+            </dd>
+          </div>
+          {card.options.map((option) => (
+            <div key={option.id}>
+              <dt>{option.label}</dt>
+              <dd>{lookedAt(it, option.id)}</dd>
+            </div>
+          ))}
+        </dl>
+      ))}
+    </details>
+  );
+}
+
+function lookedAt(seen: Seen, option: string): string {
+  const ms = seen.options.find((it) => it.id === option)?.visible_ms;
+  return ms === undefined ? S.notSeen : lookedFor(ms);
 }
 
 function Option({ option, chosen }: { option: CardOption; chosen: boolean }) {

@@ -42,8 +42,11 @@ export class Session {
   }
 
   async signOut(): Promise<void> {
+    const waiting = KEYS.outbox(this.me.peek()?.user.id ?? "");
     await this.api.logout().catch(() => undefined);
     this.end();
+    // Whoever signs out leaves no words of theirs in this browser.
+    remember(waiting, "");
   }
 
   end(): void {

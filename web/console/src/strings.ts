@@ -75,6 +75,7 @@ export const S = {
     return `Online · ${list(names)}${unsure.length === 0 ? "" : `, perhaps ${list(unsure)}`}`;
   },
   viewing: (names: string[]) => `${list(names)} ${be(names)} viewing`,
+  replying: (names: string[]) => `${list(names)} ${be(names)} replying`,
   share: "Share",
   messages: "Messages",
   loading: "Loading the conversation",
@@ -92,6 +93,28 @@ export const S = {
   read: "Read",
   notSent: "Not sent.",
 
+  words: {
+    more: "More for",
+    edit: "Edit",
+    remove: "Remove",
+    removeAsk: "It goes for everybody, for good.",
+    keep: "Keep",
+    save: "Save",
+    cancel: "Cancel",
+    editLabel: "Edit message",
+    edited: "edited",
+    gone: (kind: string) => (kind === "note" ? "Note removed" : "Message removed"),
+    notChanged: "Not changed.",
+    refusals: {
+      too_old: "Words can be edited for 15 minutes.",
+      redacted: "They were removed already.",
+      FORBIDDEN: "You may not change it.",
+    } as Record<string, string>,
+    dismiss: "OK",
+    tooLong: (max: number) => `At most ${max.toLocaleString("en-GB")} characters.`,
+  },
+  removed: "A message was removed",
+
   shared: {
     created: "created a link",
     claimed: "entered by the link",
@@ -105,6 +128,9 @@ export const S = {
   way: (from: string, to: string) => `${from} to ${to}`,
   openCard: "Open",
   nobodyChose: "nobody chose yet",
+  seenBy: (looks: string[]) => `Seen by ${looks.join(", ")}`,
+  seenLast: "Last seen",
+  notSeen: "not seen",
   replaced: "Replaced",
   replacedBy: (version: number) => `v${version} asks again`,
   card: (title: string, version: number) => `Card ${title}, version ${version}`,

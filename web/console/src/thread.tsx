@@ -64,7 +64,6 @@ function Head({ desk, room, title, onShare }: HeadProps) {
       .map((it) => it.who.name);
   const guests = names("guest", "online");
   const unsure = names("guest", "unknown");
-  const colleagues = names("staff", "online");
   return (
     <header class="head">
       <button type="button" class="btn ghost icon back" aria-label={S.backToList} onClick={() => show(null)}>
@@ -77,12 +76,7 @@ function Head({ desk, room, title, onShare }: HeadProps) {
           {S.guestsOnline(guests, unsure)}
         </p>
       </div>
-      {colleagues[0] && (
-        <span class="viewing">
-          <Avatar name={colleagues[0]} kind="staff" size="xs" />
-          {S.viewing(colleagues)}
-        </span>
-      )}
+      <Colleagues room={room} me={me} />
       <button
         type="button"
         class="btn primary"
@@ -93,6 +87,26 @@ function Head({ desk, room, title, onShare }: HeadProps) {
         {S.share}
       </button>
     </header>
+  );
+}
+
+/** The collision sign: who else has this conversation on the screen, and who is answering it already. */
+function Colleagues({ room, me }: { room: Room; me: string | undefined }) {
+  const others = room.members.filter((it) => it.who.kind === "staff" && it.who.id !== me && it.state === "online");
+  const replying = room.typing.filter((who) => who.kind === "staff" && who.id !== me);
+  const busy = new Set(replying.map((who) => who.id));
+  const viewing = others.filter((it) => it.viewing && !busy.has(it.who.id)).map((it) => it.who);
+  const words = [
+    replying.length > 0 ? S.replying(replying.map((who) => who.name)) : "",
+    viewing.length > 0 ? S.viewing(viewing.map((who) => who.name)) : "",
+  ].filter((it) => it !== "");
+  return (
+    <span class={words.length > 0 ? "viewing" : "vh"} role="status">
+      {[...replying, ...viewing].slice(0, 3).map((who) => (
+        <Avatar key={who.id} name={who.name} kind="staff" size="xs" />
+      ))}
+      <span class="words">{words.join(" · ")}</span>
+    </span>
   );
 }
 
@@ -140,7 +154,7 @@ function Log({ desk, room }: { desk: Desk; room: Room }) {
   useRead(desk, room, follow.away);
   useOlder(desk, room, log);
   const me = desk.client.me ?? { kind: "staff" as const, id: "", name: desk.session.me.value?.user.name ?? "" };
-  const lines = transcript(room.entries, room.pending, {
+  const lines = transcript(room, {
     me,
     isMine: (author) => author.kind !== "guest",
     arrivals: desk.arrivals.value,
@@ -209,7 +223,7 @@ function useOlder(desk: Desk, room: Room, log: { current: HTMLElement | null }):
     const look = async () => {
       if (busy || room.complete || room.entries.length === 0 || element.scrollTop > 240) return;
       busy = true;
-      await desk.client.older(room.id).catch(() => undefined); // asked again at the next scroll
+      await room.loadOlder().catch(() => undefined); // asked again at the next scroll
       busy = false;
     };
     element.addEventListener("scroll", look, { passive: true });

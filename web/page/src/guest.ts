@@ -7,7 +7,6 @@ import {
   asParlourError,
   type Claim,
   type ConnectionState,
-  type DurableCommand,
   LINK_ENDED,
   ParlourClient,
   type ParlourError,
@@ -17,7 +16,7 @@ import {
 import { type Signal, signal } from "@preact/signals";
 import { announce } from "../../common/announce.ts";
 import { socketUrl } from "../../common/socket-url.ts";
-import { KEYS, recall, remember } from "../../common/storage.ts";
+import { KEYS, kept, recall, remember } from "../../common/storage.ts";
 import type { Facts } from "./facts.ts";
 import { S } from "./strings.ts";
 
@@ -133,7 +132,7 @@ export class Guest {
           void this.#lookAgain();
         },
       },
-      store: this.#outboxStore(),
+      queue: { storage: kept, key: KEYS.outbox(this.facts.link) },
     });
     this.client = client;
     client.on("state", ({ current, code, reason }) => {
@@ -151,28 +150,14 @@ export class Guest {
     });
     client.on("entry", ({ at }) => this.#tell(at));
     this.room = client.join(conversation);
-    client.restore();
     client.connect();
     this.place.value = "room";
   }
 
-  #outboxStore() {
-    const key = KEYS.outbox(this.facts.link);
-    return {
-      load: (): DurableCommand[] => {
-        try {
-          return JSON.parse(recall(key) ?? "[]");
-        } catch {
-          return [];
-        }
-      },
-      save: (commands: DurableCommand[]) => remember(key, commands.length === 0 ? "" : JSON.stringify(commands)),
-    };
-  }
-
   #tell({ entry }: Positioned): void {
     if (entry.author.id === this.client?.me?.id) return;
-    if (entry.kind === "message") announce(S.said(entry.author.name, entry.body.text));
+    if (entry.kind === "redaction") announce(S.removed);
+    else if (entry.kind === "message" && !entry.body.redacted) announce(S.said(entry.author.name, entry.body.text));
     else if (entry.kind === "card") announce(S.said(entry.author.name, entry.body.card.title));
     else if (entry.kind === "selection") announce(S.chose(false, entry.author.name, entry.body.labels.join(", ")));
   }

@@ -6,6 +6,7 @@ import { useFollow } from "../../common/follow.ts";
 import { callName, dayName, time } from "../../common/format.ts";
 import { Alert, Check, Checks, Clock, Down } from "../../common/icon.tsx";
 import { type Bubble, type Line, newOf, transcript, wordsOnTheirWay } from "../../common/transcript.ts";
+import { Said } from "../../common/words.tsx";
 import type { Guest } from "./guest.ts";
 import { Offer } from "./offer.tsx";
 import { S } from "./strings.ts";
@@ -22,7 +23,7 @@ export function Log({ guest, room }: Props) {
   const me = guest.client?.me ?? { kind: "guest" as const, id: "", name: guest.name };
   const follow = useFollow(log, first, room.last, wordsOnTheirWay(room), guest.firstVisit);
   useRead(guest, room, follow.away);
-  const lines = transcript(room.entries, room.pending, {
+  const lines = transcript(room, {
     me,
     isMine: (author) => author.kind === "guest" && author.id === me.id,
   });
@@ -32,11 +33,7 @@ export function Log({ guest, room }: Props) {
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard */}
       <div class="log" ref={log} role="log" aria-live="off" aria-label={S.messages} tabIndex={0}>
         {!room.complete && first > 1 && (
-          <button
-            type="button"
-            class="btn plain"
-            onClick={() => void guest.client?.older(room.id).catch(() => undefined)}
-          >
+          <button type="button" class="btn plain" onClick={() => void room.loadOlder().catch(() => undefined)}>
             {S.older}
           </button>
         )}
@@ -121,16 +118,23 @@ function Group({ line, guest, room }: Props & { line: Extract<Line, { kind: "gro
       )}
       {mine && <span class="vh">{S.you}</span>}
       {bubbles.map((bubble) => (
-        <p class="b" key={bubble.key} dir="auto">
-          {bubble.text}
-        </p>
+        <Said
+          key={bubble.key}
+          bubble={bubble}
+          client={guest.client}
+          room={room}
+          words={S.words}
+          class="b"
+          enterSaves={false}
+        />
       ))}
       {mine && <Fate bubble={bubbles.at(-1)} guest={guest} room={room} />}
     </div>
   );
 }
 
-const readBy = (receipts: Receipt[], seq: number) => receipts.some((it) => it.who.kind === "staff" && it.read >= seq);
+const readBy = (receipts: readonly Receipt[], seq: number) =>
+  receipts.some((it) => it.who.kind === "staff" && it.read >= seq);
 
 /** What became of own words: a glyph and a word, never colour alone. */
 function Fate({ bubble, guest, room }: Props & { bubble: Bubble | undefined }) {

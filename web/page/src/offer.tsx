@@ -1,6 +1,6 @@
 // A card in the log: options to choose from, the choice that stands, or the note that a newer version replaced it.
 // It must never decide anything on a tap alone (confirm.tsx asks), and never show a choice before the log says it.
-import type { CardOption, Room } from "@parlour/client";
+import type { CardOption, ParlourError, Room } from "@parlour/client";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { announce } from "../../common/announce.ts";
 import { fullStamp, isToday, money, time } from "../../common/format.ts";
@@ -8,6 +8,7 @@ import { Alert, Check, ChevronDown, WifiOff } from "../../common/icon.tsx";
 import type { Decision, Line } from "../../common/transcript.ts";
 import { Confirm } from "./confirm.tsx";
 import type { Guest } from "./guest.ts";
+import { useLook } from "./look.ts";
 import { S } from "./strings.ts";
 
 interface Props {
@@ -24,9 +25,12 @@ export function Offer(props: Props) {
   const decision = reading.decisions.get(card.version);
   const id = `card-${card.id}-${card.version}`;
   const wasOpen = useRef(!decision);
+  useRefusal(props, setProblem);
   const mine = decision?.by.id === props.myId;
+  const article = useRef<HTMLElement>(null);
+  useLook(article, props.guest, card, decision);
   return (
-    <article class="offer" aria-labelledby={id}>
+    <article class="offer" aria-labelledby={id} ref={article}>
       {decision && <Verdict decision={decision} mine={mine} isNews={mine && wasOpen.current} />}
       <header>
         <h2 id={id}>{card.title}</h2>
@@ -42,6 +46,20 @@ export function Offer(props: Props) {
       {decision ? <Kept {...props} decision={decision} /> : <Choice {...props} onProblem={setProblem} />}
     </article>
   );
+}
+
+/** A choice that was refused, now or before a reload: the reason is told on its card, and the choice let go. */
+function useRefusal({ line, guest, room }: Props, tell: (problem: string) => void): void {
+  const { card } = line;
+  const refused = room.pending.find(
+    ({ command, state }) =>
+      state === "failed" && command.type === "select" && command.card === card.id && command.version === card.version,
+  );
+  useEffect(() => {
+    if (!refused) return;
+    tell(explain(refused.error, card.options));
+    guest.client?.discard(room.id, refused.command.client_id);
+  }, [refused]);
 }
 
 function Verdict({ decision, mine, isNews }: { decision: Decision; mine: boolean; isNews: boolean }) {
@@ -161,14 +179,12 @@ function Choice({ line, guest, room, onProblem }: Props & { onProblem(problem: s
     onProblem(null);
     const { client } = guest;
     if (!client || !option) return;
-    const { clientId, done } = client.select(room.id, card.id, card.version, [option.id]);
-    try {
-      await done;
-      announce(S.chose(true, "", option.label));
-    } catch (error) {
-      client.discard(room.id, clientId);
-      onProblem(explain(error, card.options));
-    }
+    const { done } = client.select(room.id, card.id, card.version, [option.id]);
+    // A refusal is told by Offer, which also hears one of an earlier load of the page.
+    await done.then(
+      () => announce(S.chose(true, "", option.label)),
+      () => undefined,
+    );
   };
   const name = `choice-${card.id}-${card.version}`;
   return (
@@ -181,7 +197,7 @@ function Choice({ line, guest, room, onProblem }: Props & { onProblem(problem: s
       <fieldset disabled={replaced || !may || busy}>
         <legend class="vh">{S.chooseOne}</legend>
         {card.options.map((it) => (
-          <div class="opt" key={it.id}>
+          <div class="opt" key={it.id} data-option={it.id}>
             <label>
               <input
                 type="radio"
@@ -255,7 +271,7 @@ function Kept({ line, decision }: Props & { decision: Decision }) {
     <>
       <div class="kept">
         {chosen.map((option) => (
-          <div key={option.id}>
+          <div key={option.id} data-option={option.id}>
             <OptionFace option={option} />
             <MoreFacts facts={option.facts ?? []} />
           </div>
@@ -280,10 +296,9 @@ function Kept({ line, decision }: Props & { decision: Decision }) {
 }
 
 /** A refused choice in plain words: who was first, or that the offer moved on. */
-function explain(error: unknown, options: CardOption[]): string {
-  const { code, details } = error as { code?: string; details?: Record<string, unknown> };
-  if (code !== "CONFLICT") return S.choiceFailed;
-  const holder = details?.holder as { who?: { name: string }; options?: string[] } | null | undefined;
+function explain(error: ParlourError | undefined, options: CardOption[]): string {
+  if (error?.code !== "CONFLICT") return S.choiceFailed;
+  const holder = error.details.holder as { who?: { name: string }; options?: string[] } | null | undefined;
   const label = options.find((it) => holder?.options?.includes(it.id))?.label;
   return holder?.who && label ? S.conflictChosen(holder.who.name, label) : S.conflictChanged;
 }

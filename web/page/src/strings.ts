@@ -67,6 +67,28 @@ export const S = {
   notSent: "Not sent.",
   tryAgain: "Try again",
 
+  words: {
+    more: "More for",
+    edit: "Edit",
+    remove: "Remove",
+    removeAsk: "It goes for everybody, for good.",
+    keep: "Keep",
+    save: "Save",
+    cancel: "Cancel",
+    editLabel: "Edit message",
+    edited: "edited",
+    gone: (kind: string) => (kind === "note" ? "Note removed" : "Message removed"),
+    notChanged: "Not changed.",
+    refusals: {
+      too_old: "Words can be edited for 15 minutes.",
+      redacted: "They were removed already.",
+      FORBIDDEN: "This link does not allow it.",
+    } as Record<string, string>,
+    dismiss: "OK",
+    tooLong: (max: number) => `At most ${max.toLocaleString("en-GB")} characters.`,
+  },
+  removed: "A message was removed",
+
   write: (to: string) => `Write to ${to}`,
   send: "Send",
   sendLater: "Send when back online",
