@@ -259,7 +259,9 @@ impl State {
         for entry in ready {
             if let Content::Redaction(redaction) = &entry.entry.content {
                 // What was late, or still waits, goes out without the text that is over.
-                self.pending.iter_mut().for_each(|waiting| drop(waiting.forget(redaction.entry_id)));
+                for waiting in &mut self.pending {
+                    waiting.forget(redaction.entry_id);
+                }
             }
             self.tail.push(entry.clone());
             // Nobody to deliver to: the tail and the log are enough.
