@@ -214,7 +214,11 @@ begin
          case n.verdict when 'accepted' then n.seq when 'repeat' then n.key_seq end,
          case n.verdict when 'accepted' then n.guest_seq when 'repeat' then n.key_guest_seq end,
          case n.verdict when 'repeat' then n.key_at else v_at end,
-         case n.verdict when 'repeat' then n.key_outcome end
+         -- An earlier try of the same draft will be handed over now: not with a text that was redacted since.
+         case n.verdict when 'repeat' then coalesce(n.key_outcome, case when n.key_entry = n.entry then (
+           select '{"redacted": true}'::jsonb from entries r
+             where r.organization_id = n.organization and r.conversation_id = n.conversation and r.seq = n.key_seq
+               and r.body ? 'redacted') end) end
   from numbered n order by n.ordinal;
 end
 $$;

@@ -304,7 +304,8 @@ mod tests {
                 drop(interests.subscribe(Channel::Organization(OrganizationId::generate()), Health::Down));
             }
             interests.lose_all();
-            assert_eq!((interests.locked().channels.len(), interests.locked().idle.len()), (1, 0));
+            let books = interests.locked();
+            assert_eq!((books.channels.len(), books.idle.len()), (1, 0));
         }
         assert_eq!(interests.take_changes(Instant::now()).subscribe, [channel]);
     }

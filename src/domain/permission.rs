@@ -52,7 +52,7 @@ const RESOURCES: &[&str] = &[
     "webhooks",
 ];
 /// What permissions can allow; `*` is everything.
-const ACTIONS: &[&str] = &["*", "assign", "create", "delete", "invite", "read", "reply", "update", "write"];
+const ACTIONS: &[&str] = &["*", "assign", "create", "delete", "invite", "read", "redact", "reply", "update", "write"];
 
 /// A permission that grants nothing because nobody knows it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -123,6 +123,7 @@ mod tests {
         for word in of_roles {
             assert_eq!(check(&word), Ok(()));
         }
+        assert_eq!(check("conversations:redact:assigned"), Ok(()), "a right of its own can be given on its own");
         for word in
             ["", "*", "conversation:read", "conversations", "bookings:reads", "shares:*:own", "shares:*:assigned:x"]
         {

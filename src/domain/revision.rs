@@ -146,6 +146,15 @@ pub fn blanked(content: &Content) -> Content {
     content
 }
 
+/// Takes the text out of an entry that a redaction of `target` concerns; whether it does.
+pub fn forget(target: EntryId, entry: &mut Entry) -> bool {
+    let is_concerned = concerns(target, entry);
+    if is_concerned {
+        entry.content = blanked(&entry.content);
+    }
+    is_concerned
+}
+
 /// Whether a redaction of `target` concerns the entry: it is the target itself, or an edit of it.
 pub fn concerns(target: EntryId, entry: &Entry) -> bool {
     match &entry.content {

@@ -1,13 +1,15 @@
 //! What is committed and on its way to screens: an entry with its numbers in both views.
 //!
-//! A [`Committed`] exists only after COMMIT; the log makes it, the hub delivers it, and nobody changes it in between.
+//! A [`Committed`] exists only after COMMIT; the log makes it, the hub delivers it, and nobody changes it in between, but
+//! for the text that a later redaction ends.
 
 use std::sync::Arc;
 
 use parlour_protocol::entry::Entry;
-use parlour_protocol::id::{ConversationId, OrganizationId};
+use parlour_protocol::id::{ConversationId, EntryId, OrganizationId};
 
 use crate::domain::principal::View;
+use crate::domain::revision;
 
 /// What a room is known by: never a conversation alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,6 +42,12 @@ impl Committed {
             View::Staff => Some(self.seq),
             View::Guest => self.guest_seq,
         }
+    }
+
+    /// Takes its text out if a redaction of `target` concerns it; whether it does.
+    pub fn forget(&mut self, target: EntryId) -> bool {
+        // Shared with whoever reads it now: copied only where it must change.
+        revision::concerns(target, &self.entry) && revision::forget(target, Arc::make_mut(&mut self.entry))
     }
 }
 

@@ -8,13 +8,15 @@ use std::time::Duration;
 
 use parlour_protocol::entry::{NumberedEntry, Position};
 use parlour_protocol::error::{ErrorBody, ErrorCode};
+use parlour_protocol::id::EntryId;
 use parlour_protocol::limits::{PAGE_BYTES_MAX, PAGE_ENTRIES_DEFAULT, PAGE_ENTRIES_MAX};
 use parlour_protocol::reply::{Attached, AttachedPage, CardSeen, ConversationRef, Outcome, Receipt, Reply, Reset};
 use parlour_protocol::share::Right;
 use tokio::time::{Instant, timeout};
 
 use crate::domain::policy::{Grant, Read};
-use crate::domain::room::RoomKey;
+use crate::domain::revision;
+use crate::domain::room::{Head, RoomKey};
 use crate::hub::Hub;
 use crate::hub::agenda::Due;
 use crate::hub::frame;
@@ -107,6 +109,8 @@ impl Hub {
             })?;
             if let Some(older) = older {
                 self.leave_room(&older);
+                // Looking ends with the attachment; whoever still looks says so again.
+                self.tell_settled(key, self.presence.view(key, session.who(), session.id(), false));
             }
             if room.join(&member).is_ok() {
                 return Ok(member);
@@ -125,24 +129,37 @@ impl Hub {
         let key = room.key();
         // Before the log is asked, or what a peer commits between would be missed.
         room.hears_others(self.config.channel_patience).await;
+        room.start(self.log_head(key).await?);
+        // What was early may be next now, or still wait for something.
+        self.deliver_to(room, Vec::new()).await;
+        Ok(())
+    }
+
+    async fn log_head(&self, key: RoomKey) -> Result<Head, ErrorBody> {
         let heads = timeout(READ_TIMEOUT, self.log.heads(vec![key])).await;
         let heads = heads.map_err(|_| log_unavailable(key, "no answer in time"))?;
         let heads = heads.map_err(|error| log_unavailable(key, &error.to_string()))?;
-        match heads.into_iter().find(|(other, _)| *other == key) {
-            Some((_, head)) => {
-                room.start(head);
-                // What was early may be next now, or still wait for something.
-                self.deliver_to(room, Vec::new()).await;
-                Ok(())
-            }
-            None => Err(not_found()),
+        heads.into_iter().find(|(other, _)| *other == key).map(|(_, head)| head).ok_or_else(not_found)
+    }
+
+    /// Whether memory knows all that the log does: what it missed may be the redaction of a text it still has.
+    async fn is_level(&self, room: &Room) -> Result<bool, ErrorBody> {
+        let head = self.log_head(room.key()).await?;
+        let Some(known) = room.head().filter(|known| known.epoch == head.epoch) else { return Ok(false) };
+        if room.learn(head) {
+            self.agenda.at(Instant::now() + self.config.repair_after, Due::Repair(room.key()));
         }
+        Ok(known.seq >= head.seq)
     }
 
     /// The entries after `since`, from memory where it provably holds them, else from the log.
     async fn read(&self, member: &Member, grant: &Grant<Read>, since: Option<Position>) -> Result<Start, ErrorBody> {
         let room = member.room();
-        if let Some(start) = since.and_then(|since| recent(room, member, since)) {
+        if let Some(since) = since
+            && recent(room, member, since).is_some()
+            && self.is_level(room).await?
+            && let Some(start) = recent(room, member, since)
+        {
             return Ok(start);
         }
         let (range, limit) = match since {
@@ -183,8 +200,16 @@ impl Hub {
         page.receipts = Some(welcome.receipts.clone());
         page.seen = welcome.seen;
         let reply = |page| Reply { id: Some(id), outcome: Outcome::Ok(Attached::Page(page)) };
-        let is_live = match member.go_live(frame::message(session.codec(), &reply(page.clone())), next) {
-            WentLive::Yes => true,
+        let ready = frame::message(session.codec(), &reply(page.clone()));
+        let went = member.go_live(next, |redacted| match forget(&mut page.entries, redacted) {
+            true => frame::message(session.codec(), &reply(page.clone())),
+            false => ready,
+        });
+        let is_live = match went {
+            WentLive::Yes => {
+                self.tell_seen_since(member, &page.seen.unwrap_or_default());
+                true
+            }
             WentLive::TooMuch => {
                 session.reply(&reply(Box::new(AttachedPage {
                     has_more: true,
@@ -266,6 +291,17 @@ fn place(page: LogPage, since: Option<Position>) -> Start {
     }
     let position = page.position(since.seq);
     Start::Page(plain_page(true, position, page.entries, page.has_more))
+}
+
+/// Takes the texts out that were ended since the page was read; whether it held any.
+fn forget(page: &mut [NumberedEntry], redacted: &[EntryId]) -> bool {
+    let mut held_any = false;
+    for numbered in page {
+        for target in redacted {
+            held_any |= revision::forget(*target, &mut numbered.entry);
+        }
+    }
+    held_any
 }
 
 fn plain_page(resumed: bool, position: Position, entries: Vec<NumberedEntry>, has_more: bool) -> Box<AttachedPage> {

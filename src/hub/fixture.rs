@@ -58,7 +58,7 @@ pub fn committed(room: RoomKey, seq: i64, guest_seq: Option<i64>) -> Committed {
 /// The log of one conversation, in memory.
 pub struct MemoryLog {
     key: RoomKey,
-    entries: Mutex<Vec<Committed>>,
+    pub entries: Mutex<Vec<Committed>>,
     epoch: Mutex<i64>,
     /// Reads yield to other tasks this often, so that deliveries come between.
     pub slow: usize,

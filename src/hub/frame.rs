@@ -9,10 +9,13 @@ use std::sync::OnceLock;
 use bytes::Bytes;
 use parlour_protocol::close::CloseCode;
 use parlour_protocol::codec::Codec;
+use parlour_protocol::entry::Content;
+use parlour_protocol::id::EntryId;
 use parlour_protocol::push::Push;
 use serde::Serialize;
 
 use crate::domain::principal::View;
+use crate::domain::revision;
 use crate::domain::room::{Committed, RoomKey};
 
 const FINAL: u8 = 0x80;
@@ -144,6 +147,27 @@ impl Turn {
     /// Whether the turn holds nothing.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
+    }
+
+    /// The entries whose texts are ended in it.
+    pub fn redacted(&self) -> impl Iterator<Item = EntryId> {
+        self.entries.iter().filter_map(|entry| match &entry.entry.content {
+            Content::Redaction(redaction) => Some(redaction.entry_id),
+            _ => None,
+        })
+    }
+
+    /// The turn without the texts that were ended since; none when it holds none of them.
+    pub fn without(&self, redacted: &[EntryId]) -> Option<Self> {
+        let mut blanked: Option<Vec<Committed>> = None;
+        for target in redacted {
+            for (index, entry) in self.entries.iter().enumerate() {
+                if revision::concerns(*target, &entry.entry) {
+                    blanked.get_or_insert_with(|| self.entries.clone())[index].forget(*target);
+                }
+            }
+        }
+        blanked.map(|entries| Self::new(self.room, entries))
     }
 
     /// The turn as members of this view and codec hear it; encoded when first asked for.

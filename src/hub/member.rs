@@ -7,8 +7,9 @@
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
+use parlour_protocol::id::EntryId;
 use parlour_protocol::push::Push;
-use parlour_protocol::reply::Receipt;
+use parlour_protocol::reply::{CardSeen, Receipt};
 use parlour_protocol::share::Right;
 
 use crate::hub::frame::Turn;
@@ -28,6 +29,15 @@ pub struct Member {
     feed: Mutex<Feed>,
     rights: Mutex<Vec<Right>>,
     receipts: Mutex<Receipts>,
+    seen: Mutex<Seen>,
+}
+
+/// What guests have seen since the attach read it.
+#[derive(Default)]
+struct Seen {
+    early: Vec<CardSeen>,
+    /// The attach has been answered; before, what comes is kept for after it.
+    is_told: bool,
 }
 
 /// How far others have read, as far as the session knows.
@@ -73,6 +83,7 @@ impl Member {
             feed: Mutex::new(Feed::Buffering { turns: Vec::new(), entries: 0 }),
             rights: Mutex::default(),
             receipts: Mutex::default(),
+            seen: Mutex::default(),
         }
     }
 
@@ -119,16 +130,21 @@ impl Member {
         }
     }
 
-    /// Puts the attach's reply into the outbox and goes live from `next` on, so that no turn comes between or is missed.
-    pub(super) fn go_live(&self, reply: Bytes, next: i64) -> WentLive {
+    /// Puts the attach's reply into the outbox and goes live from `next` on, so that no turn comes between or is missed. `reply`
+    /// is told which texts were ended since the log was read; what came meanwhile follows without them.
+    pub(super) fn go_live(&self, next: i64, reply: impl FnOnce(&[EntryId]) -> Bytes) -> WentLive {
         let mut feed = locked(&self.feed);
         let turns = match &mut *feed {
             Feed::Buffering { turns, .. } => std::mem::take(turns),
             Feed::Live { .. } | Feed::Stale | Feed::Paused => return WentLive::TooMuch,
             Feed::Gone => return WentLive::Gone,
         };
-        self.session.outbox().control(reply);
-        let after = turns.iter().try_fold(next, |next, turn| self.forward(turn, next));
+        let redacted: Vec<EntryId> = turns.iter().flat_map(|turn| turn.redacted()).collect();
+        self.session.outbox().control(reply(&redacted));
+        let after = turns.iter().try_fold(next, |next, turn| match turn.without(&redacted) {
+            Some(blanked) => self.forward(&blanked, next),
+            None => self.forward(turn, next),
+        });
         *feed = after.map_or(Feed::Stale, |next| Feed::Live { next });
         WentLive::Yes
     }
@@ -207,6 +223,24 @@ impl Member {
         let mut early = std::mem::replace(&mut *receipts, Receipts { known: told, is_told: true }).known;
         early.retain(|receipt| receipts.note(receipt));
         early
+    }
+
+    /// Notes what a guest has seen; whether the session is to be told now: the attach has been answered.
+    pub(super) fn hears_seen(&self, news: &CardSeen) -> bool {
+        let mut seen = locked(&self.seen);
+        if !seen.is_told {
+            let is_same = |older: &CardSeen| (older.card, older.version) == (news.card, news.version);
+            seen.early.retain(|older| !(is_same(older) && same_person(&older.who, &news.who)));
+            seen.early.push(news.clone());
+        }
+        seen.is_told
+    }
+
+    /// The attach was answered; what guests have seen meanwhile.
+    pub(super) fn told_seen(&self) -> Vec<CardSeen> {
+        let mut seen = locked(&self.seen);
+        seen.is_told = true;
+        std::mem::take(&mut seen.early)
     }
 
     /// Sends the part of a turn from `next` on; the number to expect then, or none when the member went stale.

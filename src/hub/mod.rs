@@ -11,6 +11,8 @@ pub mod catch_up;
 mod delivery;
 #[cfg(test)]
 pub(crate) mod fixture;
+#[cfg(test)]
+mod forgetting;
 pub mod frame;
 pub mod inbox;
 pub mod member;

@@ -7,13 +7,18 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use parlour_protocol::id::{CardId, PersonId};
+use parlour_protocol::reply::{CardSeen, ConversationRef};
 use parlour_protocol::share::Right;
+use parlour_protocol::time::Timestamp;
 use serde_json::Value;
+use time::OffsetDateTime;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::bus::message::Mark;
 use crate::hub::Counts;
+use crate::hub::catch_up::Welcome;
 use crate::hub::fixture::{Actress, Stage};
 
 #[tokio::test(start_paused = true)]
@@ -131,4 +136,77 @@ async fn rights_told_to_an_attach_are_not_told_again() {
     anna.heard();
     stage.hub.set_rights(&anna.session, stage.key.conversation, &[Right::Read]);
     assert!(anna.heard().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_guest_sees_while_staff_attach_is_told_after_the_reply() {
+    let stage = Stage::new(0);
+    let (anna, guest, other) = (stage.staff(), stage.guest(), stage.guest());
+    let now = Timestamp(OffsetDateTime::UNIX_EPOCH);
+    let who = guest.session.who().clone();
+    let seen = |version| CardSeen {
+        who: who.clone(),
+        card: CardId::generate(),
+        version,
+        options: Vec::new(),
+        first_at: now,
+        last_at: now,
+    };
+    let (known, news) = (seen(1), seen(2));
+    let attach = async |actress: &Actress, told: Option<Vec<CardSeen>>| {
+        let welcome = async {
+            for seen in [&known, &news] {
+                stage.hub.seen(stage.key, seen);
+            }
+            let id = stage.key.conversation;
+            let conversation = ConversationRef { id, title: "Lisbon".to_owned(), status: None, stage: None };
+            Ok(Welcome { conversation, rights: vec![Right::Read], receipts: Vec::new(), seen: told })
+        };
+        stage.hub.attach(&actress.session, 1, stage.grant(actress), None, welcome).await.unwrap();
+    };
+    attach(&anna, Some(vec![known.clone()])).await;
+    let heard = anna.heard();
+    assert_eq!(heard[0]["id"], 1, "first the reply");
+    let told: Vec<_> = heard[1..].iter().map(|push| (&push["type"], &push["seen"]["version"])).collect();
+    assert_eq!(told, [(&"seen".into(), &2.into())], "what the reply told is not told again");
+    attach(&other, None).await;
+    assert!(other.heard().iter().all(|message| message["type"] != "seen"), "guests are told nothing");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_guest_who_looks_and_looks_away_has_no_row_read_again() {
+    let stage = Stage::new(0);
+    let (anna, guest) = (stage.staff(), stage.guest());
+    stage.hub.inbox().subscribe(&anna.session);
+    stage.attach(&guest, None).await;
+    assert_eq!(stage.hub.inbox().dirty().await, [stage.key], "somebody came");
+    for looks in [true, false, true] {
+        stage.hub.view(&guest.session, &stage.grant(&guest), looks);
+    }
+    let dirty = stage.hub.inbox().dirty();
+    tokio::pin!(dirty);
+    sleep(Duration::from_secs(1)).await;
+    assert!(futures_util::poll!(&mut dirty).is_pending());
+    sleep(Duration::from_secs(1)).await;
+    assert!(futures_util::poll!(&mut dirty).is_pending(), "and nobody came or left since");
+}
+
+#[tokio::test(start_paused = true)]
+async fn looking_ends_with_the_attachment_also_when_another_takes_its_place() {
+    let stage = Stage::new(0);
+    let person = PersonId::generate();
+    let (anna, ben, guest) = (stage.staff(), stage.staff_as(person), stage.guest());
+    for actress in [&anna, &ben, &guest] {
+        stage.attach(actress, None).await;
+    }
+    let looks = || stage.hub.members(&stage.grant(&anna)).iter().filter(|member| member.viewing).count();
+    stage.hub.view(&ben.session, &stage.grant(&ben), true);
+    assert_eq!(looks(), 1);
+    anna.heard();
+    guest.heard();
+    stage.attach(&ben, Some(0)).await;
+    assert_eq!(looks(), 0);
+    let heard = anna.heard();
+    assert_eq!((&heard[0]["type"], &heard[0]["viewing"]), (&"presence".into(), &Value::Null), "{heard:?}");
+    assert!(guest.heard().is_empty(), "guests do not learn when staff look");
 }

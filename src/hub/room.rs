@@ -14,7 +14,6 @@ use tokio::time::Instant;
 
 use crate::bus::interest::Subscription;
 use crate::domain::principal::View;
-use crate::domain::revision;
 use crate::domain::room::{Committed, Head, RoomKey};
 use crate::hub::frame::Turn;
 use crate::hub::locked;
@@ -258,6 +257,12 @@ impl State {
         let mut ready = Vec::new();
         let result = act(&mut self.sequence, &mut ready);
         for entry in ready {
+            if let Content::Redaction(redaction) = &entry.entry.content {
+                // What was late, or still waits, goes out without the text that is over.
+                for waiting in &mut self.pending {
+                    waiting.forget(redaction.entry_id);
+                }
+            }
             self.tail.push(entry.clone());
             // Nobody to deliver to: the tail and the log are enough.
             if !self.members.is_empty() {
@@ -293,12 +298,11 @@ impl Tail {
 
     /// Nobody who comes after a redaction reads from memory what the log no longer holds.
     fn blank(&mut self, target: EntryId) {
-        for kept in self.entries.iter_mut().filter(|kept| revision::concerns(target, &kept.entry)) {
-            self.bytes -= weight(&kept.entry);
-            let mut entry = Entry::clone(&kept.entry);
-            entry.content = revision::blanked(&entry.content);
-            kept.entry = Arc::new(entry);
-            self.bytes += weight(&kept.entry);
+        for kept in &mut self.entries {
+            let before = weight(&kept.entry);
+            if kept.forget(target) {
+                self.bytes = self.bytes - before + weight(&kept.entry);
+            }
         }
     }
 }

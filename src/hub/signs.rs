@@ -131,10 +131,17 @@ impl Hub {
     /// Tells this node's staff members what a guest has seen, as reported here or to a peer.
     pub(super) fn tell_seen(&self, room: RoomKey, seen: &CardSeen) {
         let push = |view| match view {
-            View::Staff => Some(Push::Seen { conversation: room.conversation, seen: Box::new(seen.clone()) }),
+            View::Staff => Some(seen_push(room, seen.clone())),
             View::Guest => None,
         };
-        self.tell(room, push, |_| true);
+        self.tell_members(room, push, |member| member.hears_seen(seen) && member.is_attached());
+    }
+
+    /// Tells a member that was just answered what guests have seen since the answer was made.
+    pub(super) fn tell_seen_since(&self, member: &Member, told: &[CardSeen]) {
+        for seen in member.told_seen().into_iter().filter(|seen| !told.contains(seen)) {
+            member.session().push(&seen_push(member.room().key(), seen));
+        }
     }
 
     /// A session's rights in a conversation as they now stand. It is told when that is news; without the right to read it
@@ -161,17 +168,22 @@ impl Hub {
     /// Tells one member what has changed since it was told `members`.
     pub(super) fn tell_changes(&self, member: &Member, members: &[Present]) {
         let room = member.room().key();
-        let now = self.presence.members(room, member.session().view());
         let push = |who: &Who, standing| member.session().push(&presence_push(room, who, standing));
-        if now == members {
-            return;
-        }
-        let (before, after) = (states(members), states(&now));
-        for present in now.iter().filter(|present| before.get(&person(present)) != Some(&standing(present))) {
-            push(&present.who, standing(present));
-        }
-        for present in members.iter().filter(|present| !after.contains_key(&person(present))) {
-            push(&present.who, Standing { state: PresenceState::Offline, viewing: false });
+        let mut told = members.to_vec();
+        loop {
+            let now = self.presence.members(room, member.session().view());
+            // Whoever changed something since may have told it before us, and ours would be the last word.
+            if now == told {
+                return;
+            }
+            let (before, after) = (states(&told), states(&now));
+            for present in now.iter().filter(|present| before.get(&person(present)) != Some(&standing(present))) {
+                push(&present.who, standing(present));
+            }
+            for present in told.iter().filter(|present| !after.contains_key(&person(present))) {
+                push(&present.who, Standing { state: PresenceState::Offline, viewing: false });
+            }
+            told = now;
         }
     }
 
@@ -190,7 +202,9 @@ impl Hub {
     /// Tells this node's members a change of presence, from here or from a peer.
     pub(super) fn tell_change(&self, change: &Change, hears: impl Fn(&Arc<Member>) -> bool) {
         let Change { room, who, mut before, mut standing } = change.clone();
+        let mut came_or_left = false;
         loop {
+            came_or_left |= before.state != standing.state;
             // What is no news in a view is not heard in it: guests do not learn when staff look.
             let push = |view| {
                 let told = standing.in_view(view);
@@ -204,7 +218,8 @@ impl Hub {
             }
             (before, standing) = (standing, current);
         }
-        if who.kind == WhoKind::Guest {
+        // A row tells whether a guest is online, not whether they look: that may change ten times a second.
+        if who.kind == WhoKind::Guest && came_or_left {
             // Every node with staff of the organization hears of it by itself.
             self.inbox().mark(room);
         }
@@ -271,6 +286,10 @@ fn presence_push(room: RoomKey, who: &Who, Standing { state, viewing }: Standing
 
 fn person(present: &Present) -> (WhoKind, &str) {
     (present.who.kind, &present.who.id)
+}
+
+fn seen_push(room: RoomKey, seen: CardSeen) -> Push {
+    Push::Seen { conversation: room.conversation, seen: Box::new(seen) }
 }
 
 fn receipt_push(room: RoomKey, receipt: Receipt) -> Push {

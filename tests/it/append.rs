@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use parlour::domain::draft::Draft;
-use parlour::domain::policy::{Note, Offer, Select, Send};
+use parlour::domain::policy::{Edit, Note, Offer, Redact, Select, Send};
+use parlour::domain::revision::{self, Revisable, Target, Whose};
 use parlour::domain::selection::{Choice, decide};
 use parlour::domain::text::MessageText;
 use parlour::store::cards;
-use parlour::store::log::append::{Appended, Verdict};
+use parlour::store::log::append::{Appended, Verdict, Wait, call};
 use parlour::store::log::{AppendError, CommitHook, Log, append_in};
 use parlour_protocol::card::{CardKind, CardOption, Offer as CardOffer};
+use parlour_protocol::entry::Entry;
 use parlour_protocol::id::{CardId, ClientId};
-use sqlx::Row;
+use sqlx::{Connection, PgConnection, Row};
 use tokio_util::task::TaskTracker;
 
 use crate::support::database::Database;
@@ -280,4 +282,33 @@ async fn inside_a_transaction_nothing_is_true_before_its_commit() {
     drop(tx);
     let next = append(&log, message(&tenant, ClientId::generate(), "first").await).await;
     assert_eq!(numbers(&next), (1, Some(1)), "a rolled back number leaves no hole");
+}
+
+#[tokio::test]
+async fn an_earlier_try_that_was_redacted_since_is_handed_over_without_its_text() {
+    let (database, tenant, log) = one_tenant().await;
+    let mut app = PgConnection::connect(&database.app_url).await.expect("the app's connection");
+    let mut tried = async |draft: &Draft| match call(&mut app, &[draft], Wait::Skip).await.expect("verdicts").pop() {
+        Some(Verdict::Accepted(committed)) => committed,
+        other => panic!("expected an entry, got {other:?}"),
+    };
+    let draft = message(&tenant, ClientId::generate(), "canary").await;
+    let first = tried(&draft).await;
+    let target = Target { seq: first.seq, entry: Entry::clone(&first.entry), is_recent: true };
+    let theirs = |draft: Result<Revisable, _>| draft.expect("a text of their own");
+    let edit = Draft::edit(
+        &tenant.staff_grant::<Edit>().await,
+        ClientId::generate(),
+        theirs(revision::edit(&tenant.staff, &target)),
+        text("canary, too"),
+    );
+    tried(&edit).await;
+    let redactable = theirs(revision::redact(&tenant.staff, &target, Whose::Anybodys));
+    append(&log, Draft::redaction(&tenant.staff_grant::<Redact>().await, ClientId::generate(), redactable)).await;
+    // As after an answer that the network lost: whoever delivers it must not know more than the log.
+    for (draft, seq) in [(&draft, 1), (&edit, 2)] {
+        let again = tried(draft).await;
+        assert_eq!(again.seq, seq);
+        assert!(!format!("{again:?}").contains("canary"), "{again:?}");
+    }
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::support::app::TestApp;
 use crate::support::nodes::Nodes;
-use crate::support::socket::Socket;
+use crate::support::socket::{Answer, Socket};
 
 async fn look(socket: &Socket, conversation: ConversationId, viewing: bool) -> Value {
     socket.command(json!({ "type": "presence", "conversation": conversation, "viewing": viewing })).await.ok()
@@ -128,6 +128,52 @@ async fn what_a_guest_has_seen_is_told_to_staff_alone_and_only_grows() {
     (wrong["version"], wrong["card"]) = (json!(1), json!(ConversationId::generate()));
     assert_eq!(guest.command(wrong).await.code(), "NOT_FOUND");
     assert_eq!(staff.command(report(json!([{ "id": "a", "visible_ms": 1 }]))).await.code(), "FORBIDDEN");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_reports_at_once_the_second_tells_the_first_along() {
+    let app = TestApp::start().await;
+    let amira = app.people.tenancy("lagon").await.admin;
+    let conversation = amira.conversation("Maria Fernandes").await;
+    let card = amira.card(conversation, "Flights").await;
+    let maria = amira.share(conversation, json!({})).await.claim("Maria").await;
+    let staff = amira.attached(conversation).await;
+    // Two tabs of one browser are one guest.
+    let (one, other) = (maria.attached().await, maria.attached().await);
+    for round in 1..=40 {
+        let report = |option: &str| {
+            json!({ "type": "seen", "conversation": conversation, "card": card, "version": 1,
+                    "options": [{ "id": option, "visible_ms": round }] })
+        };
+        let (a, b) = tokio::join!(one.command(report("a")), other.command(report("b")));
+        (a.ok(), b.ok());
+        let all = json!([{ "id": "a", "visible_ms": round }, { "id": "b", "visible_ms": round }]);
+        while staff.push("seen").await["seen"]["options"] != all {}
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_report_counts_only_for_whoever_may_make_it_now() {
+    let app = TestApp::start().await;
+    let amira = app.people.tenancy("lagon").await.admin;
+    let conversation = amira.conversation("Maria Fernandes").await;
+    let card = amira.card(conversation, "Flights").await;
+    // Sooner than anything reads the rights of open sockets again.
+    for ended in [
+        "update shares set revoked_at = now(), version = version + 1",
+        "update organizations set status = 'suspended', version = version + 1",
+    ] {
+        let guest = amira.share(conversation, json!({})).await.claim("Maria").await.attached().await;
+        app.arrange(ended).await;
+        let report = json!({ "type": "seen", "conversation": conversation, "card": card, "version": 1,
+                             "options": [{ "id": "a", "visible_ms": 700 }] });
+        match guest.command(report).await {
+            Answer::Error(error) => assert_eq!(error["code"], "NOT_FOUND", "{ended}"),
+            other => assert_eq!(other, Answer::Closed(4510), "{ended}"),
+        }
+    }
+    let attached = amira.connect(parlour_protocol::codec::Codec::Json).await.attach(conversation, None).await.ok();
+    assert_eq!(attached["seen"], json!([]));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

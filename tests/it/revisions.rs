@@ -4,11 +4,12 @@ use parlour_protocol::codec::Codec;
 use parlour_protocol::id::{ClientId, ConversationId};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use sqlx::Row;
+use sqlx::{PgConnection, Row};
 
 use crate::support::actors::{Actor, Guest};
 use crate::support::app::TestApp;
 use crate::support::socket::{Answer, Socket};
+use crate::support::until::until;
 
 struct Stage {
     app: TestApp,
@@ -240,4 +241,58 @@ async fn of_an_edit_and_a_redaction_at_once_no_text_survives() {
     assert_eq!(rows.get::<i64, _>(0), 0);
     let read = amira.get(&format!("/api/v1/conversations/{conversation}/entries?after=0&limit=200")).await;
     assert!(!read.to_string().contains("canary"), "{read}");
+}
+
+/// Since when somebody waits for the facts that rights are decided on; none while nobody does.
+async fn waiting_since(connection: &mut PgConnection) -> Option<String> {
+    sqlx::query_scalar(
+        "select xact_start::text from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()
+            and query like '%watchers, access_version%'",
+    )
+    .fetch_optional(connection)
+    .await
+    .expect("the activity")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_may_redact_is_not_refused_because_the_database_was_slow() {
+    let app = TestApp::start().await;
+    let amira = app.people.tenancy("lagon").await.admin;
+    let conversation = amira.conversation("Maria Fernandes").await;
+    let link = amira.share(conversation, json!({})).await;
+    let guest = link.claim("Maria").await.attached().await;
+    let said = guest.say(conversation, "Hello.").await.ok();
+    let read = amira.get(&format!("/api/v1/conversations/{conversation}/entries")).await;
+    let heard = read.as_array().expect("entries").iter().find(|one| one["entry"]["id"] == said["entry_id"]);
+    let seq = &heard.expect("the message")["seq"];
+    // Nothing is remembered of the conversation once the rights of somebody in it were read again.
+    let path = format!("/api/v1/shares/{}", link.id);
+    amira.expect(Method::PATCH, &path, Some(json!({ "permissions": ["view"] })), StatusCode::OK).await;
+
+    let (mut locker, mut watcher) = (app.database.admin().await, app.database.admin().await);
+    sqlx::raw_sql("begin; lock table conversations in access exclusive mode")
+        .execute(&mut locker)
+        .await
+        .expect("a lock");
+    let body = json!({ "kind": "redaction", "entry_id": said["entry_id"], "seq": seq });
+    let path = format!("/api/v1/conversations/{conversation}/entries");
+    let asking = amira.endpoint.request(Method::POST, &path, Some(&amira.token), Some(&body));
+    let second_look = async {
+        let first = until("the facts are asked for", async || waiting_since(&mut watcher).await).await;
+        loop {
+            if waiting_since(&mut watcher).await.is_some_and(|since| since != first) {
+                return sqlx::raw_sql("rollback").execute(&mut locker).await.expect("the end of the lock");
+            }
+        }
+    };
+    tokio::pin!(asking);
+    let (status, answer) = tokio::select! {
+        answer = &mut asking => answer,
+        _ = second_look => asking.await,
+    };
+    assert_eq!(
+        (status, &answer["error"]["code"]),
+        (StatusCode::SERVICE_UNAVAILABLE, &json!("UNAVAILABLE")),
+        "{answer}"
+    );
 }

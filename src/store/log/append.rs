@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use parlour_protocol::entry::Entry;
+use parlour_protocol::entry::{Content, Entry};
 use parlour_protocol::id::EntryId;
 use parlour_protocol::time::Timestamp;
 use serde_json::Value;
@@ -13,6 +13,7 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 use crate::domain::draft::Draft;
+use crate::domain::revision;
 use crate::domain::room::Committed;
 
 /// What the log says to a draft.
@@ -180,13 +181,19 @@ pub async fn call(connection: &mut PgConnection, drafts: &[&Draft], wait: Wait) 
 fn verdict(row: VerdictRow, draft: &Draft) -> Result<Verdict, sqlx::Error> {
     let outcome = row.outcome.map(|outcome| outcome.0);
     Ok(match row.verdict.as_str() {
-        "accepted" => Verdict::Accepted(committed(&row.epoch, row.seq, row.guest_seq, row.at, draft)?),
+        "accepted" => {
+            Verdict::Accepted(committed(&row.epoch, row.seq, row.guest_seq, row.at, draft, draft.content.clone())?)
+        }
         "repeat" => match (row.seq, outcome) {
             (None, Some(facts)) if row.entry_id == draft.entry.0 => Verdict::Refused(facts),
             (None, facts) => Verdict::RepeatRefused(facts.unwrap_or_default()),
-            // Our own earlier try, whose answer was lost: nobody was told of it yet.
-            (Some(_), _) if row.entry_id == draft.entry.0 => {
-                Verdict::Accepted(committed(&row.epoch, row.seq, row.guest_seq, row.at, draft)?)
+            // Our own earlier try, whose answer was lost: nobody was told of it yet. It may have been redacted since.
+            (Some(_), redacted) if row.entry_id == draft.entry.0 => {
+                let mut content = draft.content.clone();
+                if redacted.is_some() {
+                    content = revision::blanked(&content);
+                }
+                Verdict::Accepted(committed(&row.epoch, row.seq, row.guest_seq, row.at, draft, content)?)
             }
             (Some(seq), _) => Verdict::Repeat(Appended {
                 entry: EntryId(row.entry_id),
@@ -213,6 +220,7 @@ fn committed(
     guest_seq: Option<i64>,
     at: time::OffsetDateTime,
     draft: &Draft,
+    content: Content,
 ) -> Result<Committed, sqlx::Error> {
     let (Some(epoch), Some(seq)) = (*epoch, seq) else {
         return Err(sqlx::Error::Protocol("an accepted draft without numbers".into()));
@@ -221,7 +229,7 @@ fn committed(
         id: draft.entry,
         client_id: draft.client_id,
         audience: draft.audience,
-        content: draft.content.clone(),
+        content,
         author: draft.principal.who(),
         at: Timestamp(at),
     };

@@ -169,8 +169,9 @@ async fn page(
         Range::Newest => below(&mut tx, room, view, i64::MAX, limit).await?,
         Range::Before(seq) => below(&mut tx, room, view, seq, limit).await?,
         Range::Around(seq) => {
-            let (lower, used) = cut(rows(&mut tx, room, view, Side::Down(seq), limit / 2).await?, PAGE_BYTES_MAX / 2);
+            // The newer half first: what a redaction in it has ended is then ended in the older half, too.
             let above = rows(&mut tx, room, view, Side::Up(seq.saturating_sub(1)), limit - limit / 2).await?;
+            let (lower, used) = cut(rows(&mut tx, room, view, Side::Down(seq), limit / 2).await?, PAGE_BYTES_MAX / 2);
             let upper = cut(above, PAGE_BYTES_MAX.saturating_sub(used)).0;
             lower.into_iter().rev().chain(upper).collect()
         }
