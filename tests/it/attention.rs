@@ -146,7 +146,8 @@ async fn of_two_reports_at_once_the_second_tells_the_first_along() {
                     "options": [{ "id": option, "visible_ms": round }] })
         };
         let (a, b) = tokio::join!(one.command(report("a")), other.command(report("b")));
-        (a.ok(), b.ok());
+        a.ok();
+        b.ok();
         let all = json!([{ "id": "a", "visible_ms": round }, { "id": "b", "visible_ms": round }]);
         while staff.push("seen").await["seen"]["options"] != all {}
     }
