@@ -1,5 +1,7 @@
 // Every word the console says, in one place. English for now; a second language is a second module of this shape.
+
 import { firstName, fullStamp, zoneName } from "../../common/format.ts";
+import { WORDS } from "../../common/words-strings.ts";
 
 const list = (names: string[]) => names.map(firstName).join(" and ");
 const be = (names: string[]) => (names.length > 1 ? "are" : "is");
@@ -93,26 +95,7 @@ export const S = {
   read: "Read",
   notSent: "Not sent.",
 
-  words: {
-    more: "More for",
-    edit: "Edit",
-    remove: "Remove",
-    removeAsk: "It goes for everybody, for good.",
-    keep: "Keep",
-    save: "Save",
-    cancel: "Cancel",
-    editLabel: "Edit message",
-    edited: "edited",
-    gone: (kind: string) => (kind === "note" ? "Note removed" : "Message removed"),
-    notChanged: "Not changed.",
-    refusals: {
-      too_old: "Words can be edited for 15 minutes.",
-      redacted: "They were removed already.",
-      FORBIDDEN: "You may not change it.",
-    } as Record<string, string>,
-    dismiss: "OK",
-    tooLong: (max: number) => `At most ${max.toLocaleString("en-GB")} characters.`,
-  },
+  words: { ...WORDS, refusals: { ...WORDS.refusals, FORBIDDEN: "You may not change it." } },
   removed: "A message was removed",
 
   shared: {

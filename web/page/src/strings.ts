@@ -1,6 +1,8 @@
 // Every word the client page says, in one place. English for now; a second language is a second module of this shape.
 // It must never name a person the server did not name, and never promise what the product does not do.
+
 import { comingWhen, firstName, fullStamp, span, zoneName } from "../../common/format.ts";
+import { WORDS } from "../../common/words-strings.ts";
 
 export const S = {
   appBroken: "Something went wrong on this page",
@@ -67,26 +69,7 @@ export const S = {
   notSent: "Not sent.",
   tryAgain: "Try again",
 
-  words: {
-    more: "More for",
-    edit: "Edit",
-    remove: "Remove",
-    removeAsk: "It goes for everybody, for good.",
-    keep: "Keep",
-    save: "Save",
-    cancel: "Cancel",
-    editLabel: "Edit message",
-    edited: "edited",
-    gone: (kind: string) => (kind === "note" ? "Note removed" : "Message removed"),
-    notChanged: "Not changed.",
-    refusals: {
-      too_old: "Words can be edited for 15 minutes.",
-      redacted: "They were removed already.",
-      FORBIDDEN: "This link does not allow it.",
-    } as Record<string, string>,
-    dismiss: "OK",
-    tooLong: (max: number) => `At most ${max.toLocaleString("en-GB")} characters.`,
-  },
+  words: { ...WORDS, refusals: { ...WORDS.refusals, FORBIDDEN: "This link does not allow it." } },
   removed: "A message was removed",
 
   write: (to: string) => `Write to ${to}`,
