@@ -2,7 +2,8 @@
 //!
 //! The first session of a person brings them online; the last one to leave takes them offline after a grace, so that a phone
 //! that changes networks does not flicker. Peers announce whom they hold; who is held only by peers that cannot be heard right
-//! now is `unknown`, not gone. Who looks at the conversation right now is `viewing`; that is for staff alone. This file keeps the books and says what changed; [`crate::hub::signs`] tells the others.
+//! now is `unknown`, not gone. Who looks at the conversation right now is `viewing`; that is for staff alone. This file keeps
+//! the books and says what changed; [`crate::hub::signs`] tells the others.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::RangeInclusive;

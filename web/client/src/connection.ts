@@ -25,7 +25,7 @@ export interface StateChange {
   reason?: ParlourError;
 }
 
-/** A token, or a ticket that stands for one and works once, within 30 s (protocol/SPEC.md §5.1). */
+/** A token, or a ticket that stands for one and works once, within 30 s (protocol/SPEC.md §2.5). */
 export type Credential = string | { ticket: string };
 
 export interface Credentials {
