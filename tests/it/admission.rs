@@ -4,8 +4,8 @@ use axum::http::{StatusCode, header};
 use parlour::domain::limits::LimitsProfile;
 use serde_json::{Value, json};
 
-use crate::support::api::{Answer, Edge};
-use crate::support::seeder::PASSWORD;
+use parlour_testkit::api::{Answer, Edge};
+use parlour_testkit::seeder::PASSWORD;
 
 async fn login(edge: &Edge, email: &str, password: &str) -> Answer {
     edge.post("/api/v1/auth/login").json(&json!({ "email": email, "password": password })).send().await

@@ -16,9 +16,9 @@ use parlour_protocol::id::{CardId, ClientId};
 use sqlx::{Connection, PgConnection, Row};
 use tokio_util::task::TaskTracker;
 
-use crate::support::database::Database;
-use crate::support::seed::Tenant;
-use crate::support::until::refused;
+use parlour_testkit::database::Database;
+use parlour_testkit::seed::Tenant;
+use parlour_testkit::until::refused;
 
 fn silent() -> CommitHook {
     Arc::new(|_| Box::pin(async {}))

@@ -20,10 +20,10 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
-use crate::support::database::Database;
-use crate::support::proxy::Proxy;
-use crate::support::seed::Tenant;
-use crate::support::until::{refused, until};
+use parlour_testkit::database::Database;
+use parlour_testkit::proxy::Proxy;
+use parlour_testkit::seed::Tenant;
+use parlour_testkit::until::{refused, until};
 
 type Seen = Arc<Mutex<Vec<Committed>>>;
 

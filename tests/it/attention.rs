@@ -3,9 +3,9 @@
 use parlour_protocol::id::ConversationId;
 use serde_json::{Value, json};
 
-use crate::support::app::TestApp;
-use crate::support::nodes::Nodes;
-use crate::support::socket::{Answer, Socket};
+use parlour_testkit::app::TestApp;
+use parlour_testkit::nodes::Nodes;
+use parlour_testkit::socket::{Answer, Socket};
 
 async fn look(socket: &Socket, conversation: ConversationId, viewing: bool) -> Value {
     socket.command(json!({ "type": "presence", "conversation": conversation, "viewing": viewing })).await.ok()

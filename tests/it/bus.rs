@@ -18,9 +18,9 @@ use parlour_protocol::id::ConversationId;
 use redis::aio::MultiplexedConnection;
 use redis::cmd;
 
-use crate::support::bus_node::{BusNode, entry, room, seq_of, typing};
-use crate::support::redis::{Redis, RedisCluster, redis_is_installed};
-use crate::support::until::until;
+use parlour_testkit::bus_node::{BusNode, entry, room, seq_of, typing};
+use parlour_testkit::redis::{Redis, RedisCluster, redis_is_installed};
+use parlour_testkit::until::until;
 
 /// A bus to join.
 enum Stage {

@@ -9,10 +9,10 @@ use parlour::bus::interest::Subscription;
 use parlour::bus::{Channel, Health};
 use parlour::domain::room::RoomKey;
 
-use crate::support::bus_node::{BusNode, entry, entry_of, room, seq_of};
-use crate::support::redis::{Redis, config_at, free_port, redis_is_installed};
-use crate::support::tunnel::Tunnel;
-use crate::support::until::until;
+use parlour_testkit::bus_node::{BusNode, entry, entry_of, room, seq_of};
+use parlour_testkit::redis::{Redis, config_at, free_port, redis_is_installed};
+use parlour_testkit::tunnel::Tunnel;
+use parlour_testkit::until::until;
 
 /// Far more than publishing takes, and far less than any deadline of a connection.
 const AT_ONCE: Duration = Duration::from_millis(500);

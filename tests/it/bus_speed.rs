@@ -11,11 +11,11 @@ use parlour::domain::node::NodeId;
 use redis::{AsyncConnectionConfig, Client, PushInfo, cmd};
 use tokio::sync::mpsc;
 
-use crate::support::actors::Actor;
-use crate::support::bus_node::{BusNode, entry, room, seq_of};
-use crate::support::nodes::Nodes;
-use crate::support::redis::{Redis, redis_is_installed};
-use crate::support::socket::Socket;
+use parlour_testkit::actors::Actor;
+use parlour_testkit::bus_node::{BusNode, entry, room, seq_of};
+use parlour_testkit::nodes::Nodes;
+use parlour_testkit::redis::{Redis, redis_is_installed};
+use parlour_testkit::socket::Socket;
 
 const ROUNDS: usize = 5;
 const LATENCY_MESSAGES: usize = 2_000;

@@ -3,7 +3,7 @@
 
 use sqlx::{Connection, PgConnection, Row};
 
-use crate::support::database::Database;
+use parlour_testkit::database::Database;
 
 /// Tables that belong to the platform, not to a tenant; only the directory's functions touch them.
 const PLATFORM_TABLES: &[&str] = &["persons", "refresh_tokens", "nodes", "_sqlx_migrations"];
@@ -117,8 +117,8 @@ async fn the_roles_have_no_way_around_the_walls() {
 #[tokio::test]
 async fn without_the_setting_the_app_sees_nothing_and_with_it_only_its_own() {
     let database = Database::fresh().await;
-    let a = crate::support::seed::Tenant::create(&database, "tenant-a").await;
-    let b = crate::support::seed::Tenant::create(&database, "tenant-b").await;
+    let a = parlour_testkit::seed::Tenant::create(&database, "tenant-a").await;
+    let b = parlour_testkit::seed::Tenant::create(&database, "tenant-b").await;
     let mut app = PgConnection::connect(&database.app_url).await.expect("the app's connection");
     let count = "select count(*) from conversations";
     let seen: i64 = sqlx::query_scalar(count).fetch_one(&mut app).await.expect("a count");

@@ -14,9 +14,9 @@ use parlour_protocol::id::ClientId;
 use sqlx::Row;
 use tokio_util::task::TaskTracker;
 
-use crate::support::database::{Database, durable_cluster};
-use crate::support::seed::Tenant;
-use crate::support::until::{refused, until};
+use parlour_testkit::database::{Database, durable_cluster};
+use parlour_testkit::seed::Tenant;
+use parlour_testkit::until::{refused, until};
 
 fn recording() -> (CommitHook, Arc<Mutex<Vec<Committed>>>) {
     let seen = Arc::new(Mutex::new(Vec::new()));

@@ -11,10 +11,10 @@ use parlour::domain::limits::LimitsProfile;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use crate::support::actors::{Actor, Endpoint};
-use crate::support::app::TestApp;
-use crate::support::nodes::Nodes;
-use crate::support::redis::redis_is_installed;
+use parlour_testkit::actors::{Actor, Endpoint};
+use parlour_testkit::app::TestApp;
+use parlour_testkit::nodes::Nodes;
+use parlour_testkit::redis::redis_is_installed;
 
 const SCENARIOS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/protocol/scenarios");
 

@@ -9,10 +9,10 @@ use parlour_protocol::id::OrganizationId;
 use serde_json::json;
 use tokio::time::timeout;
 
-use crate::support::app::TestApp;
-use crate::support::database::Database;
-use crate::support::tunnel::Tunnel;
-use crate::support::until::until;
+use parlour_testkit::app::TestApp;
+use parlour_testkit::database::Database;
+use parlour_testkit::tunnel::Tunnel;
+use parlour_testkit::until::until;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_connection_is_lost_to_an_answer_that_never_comes() {

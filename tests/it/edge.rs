@@ -4,7 +4,7 @@ use axum::http::{Method, StatusCode, header};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::support::api::Edge;
+use parlour_testkit::api::Edge;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_reply_carries_the_headers_that_protect_it() {

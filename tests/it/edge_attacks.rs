@@ -9,8 +9,8 @@ use parlour_protocol::id::OrganizationId;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::api::{Answer, Edge};
-use crate::support::seeder::PASSWORD;
+use parlour_testkit::api::{Answer, Edge};
+use parlour_testkit::seeder::PASSWORD;
 
 struct Scene {
     edge: Edge,

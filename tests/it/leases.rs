@@ -18,8 +18,8 @@ use parlour_protocol::reply::ConversationRef;
 use parlour_protocol::share::Right;
 use serde_json::json;
 
-use crate::support::app::TestApp;
-use crate::support::until::until;
+use parlour_testkit::app::TestApp;
+use parlour_testkit::until::until;
 
 /// A sweep, its deadline, and what a busy machine adds.
 const ONE_SWEEP: Duration = Duration::from_secs(5);

@@ -9,8 +9,8 @@ use parlour::domain::secret::SecretKind;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::api::Edge;
-use crate::support::until::until;
+use parlour_testkit::api::Edge;
+use parlour_testkit::until::until;
 
 /// A made-up secret that passes the checksum.
 fn unknown_secret() -> String {
@@ -40,12 +40,12 @@ impl Scene {
         self.edge.share_row(&self.token, share).await
     }
 
-    async fn patch(&self, share: &Value, body: &Value) -> crate::support::api::Answer {
+    async fn patch(&self, share: &Value, body: &Value) -> parlour_testkit::api::Answer {
         let path = format!("/api/v1/shares/{}", share["id"].as_str().expect("an id"));
         self.edge.call(Method::PATCH, &path).bearer(&self.token).json(body).send().await
     }
 
-    async fn revoke(&self, share: &Value) -> crate::support::api::Answer {
+    async fn revoke(&self, share: &Value) -> parlour_testkit::api::Answer {
         let path = format!("/api/v1/shares/{}", share["id"].as_str().expect("an id"));
         self.edge.call(Method::DELETE, &path).bearer(&self.token).send().await
     }

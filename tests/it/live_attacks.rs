@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use parlour_protocol::id::{ClientId, ConversationId};
 use serde_json::{Value, json};
 
-use crate::support::app::TestApp;
-use crate::support::socket::Socket;
+use parlour_testkit::app::TestApp;
+use parlour_testkit::socket::Socket;
 
 /// What a socket was pushed up to now: everything before the answer of a `ping` is there, as one socket keeps its order.
 async fn pushed(socket: &Socket) -> Vec<Value> {

@@ -1,4 +1,4 @@
-//! The integration tests: real PostgreSQL, real sockets, one binary. One file per feature; `support/` is the kit.
+//! The integration tests: real PostgreSQL, real sockets, one binary. One file per feature; `tests/kit` is the kit.
 //!
 //! Tests are named as claims and written as scripts of actors. Nothing here sleeps to wait for something: it polls with a
 //! deadline, or is told.
@@ -34,7 +34,6 @@ mod room;
 mod shares;
 mod stopping;
 mod storms;
-mod support;
 mod tickets;
 mod traffic;
 mod walls;

@@ -9,8 +9,8 @@ use axum::http::{Method, header};
 use parlour_protocol::id::ConversationId;
 use serde_json::{Value, json};
 
-use crate::support::api::{Answer, Edge};
-use crate::support::seeder::PASSWORD;
+use parlour_testkit::api::{Answer, Edge};
+use parlour_testkit::seeder::PASSWORD;
 
 /// What only this organization knows.
 const CANARY: &str = "canary of lagon";

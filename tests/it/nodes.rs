@@ -14,14 +14,14 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
-use crate::support::actors::{Actor, Endpoint};
-use crate::support::follower::Follower;
-use crate::support::nodes::Nodes;
-use crate::support::party::{check, party, some_traffic, start_talking};
-use crate::support::redis::{Redis, redis_is_installed};
-use crate::support::socket::Socket;
-use crate::support::tunnel::Tunnel;
-use crate::support::until::until;
+use parlour_testkit::actors::{Actor, Endpoint};
+use parlour_testkit::follower::Follower;
+use parlour_testkit::nodes::Nodes;
+use parlour_testkit::party::{check, party, some_traffic, start_talking};
+use parlour_testkit::redis::{Redis, redis_is_installed};
+use parlour_testkit::socket::Socket;
+use parlour_testkit::tunnel::Tunnel;
+use parlour_testkit::until::until;
 
 /// The same person, at another node.
 fn at(actor: &Actor, endpoint: &Endpoint) -> Actor {

@@ -4,10 +4,10 @@ use parlour_protocol::codec::Codec;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
-use crate::support::database::{Database, durable_cluster};
-use crate::support::people::People;
-use crate::support::server::Server;
-use crate::support::socket::Socket;
+use parlour_testkit::database::{Database, durable_cluster};
+use parlour_testkit::people::People;
+use parlour_testkit::server::Server;
+use parlour_testkit::socket::Socket;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_tells_how_it_is_and_logs_no_secret() {
@@ -28,7 +28,7 @@ async fn a_server_tells_how_it_is_and_logs_no_secret() {
     let in_socket = format!("{}?token={}", amira.endpoint.ws, amira.token);
     assert!(Socket::open(&in_socket, Codec::Json).await.is_err());
 
-    let text = |endpoint: crate::support::actors::Endpoint, path: &'static str| async move {
+    let text = |endpoint: parlour_testkit::actors::Endpoint, path: &'static str| async move {
         let answer = reqwest::get(format!("{}{path}", endpoint.http)).await.expect("an answer");
         (answer.status(), answer.text().await.expect("a body"))
     };

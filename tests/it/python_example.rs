@@ -10,9 +10,9 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
-use crate::support::nodes::Nodes;
-use crate::support::socket::Socket;
-use crate::support::until::PATIENCE;
+use parlour_testkit::nodes::Nodes;
+use parlour_testkit::socket::Socket;
+use parlour_testkit::until::PATIENCE;
 
 struct Python {
     process: Child,

@@ -6,10 +6,10 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::{PgConnection, Row};
 
-use crate::support::actors::{Actor, Guest};
-use crate::support::app::TestApp;
-use crate::support::socket::{Answer, Socket};
-use crate::support::until::until;
+use parlour_testkit::actors::{Actor, Guest};
+use parlour_testkit::app::TestApp;
+use parlour_testkit::socket::{Answer, Socket};
+use parlour_testkit::until::until;
 
 struct Stage {
     app: TestApp,

@@ -5,8 +5,8 @@ use parlour_protocol::id::ClientId;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
-use crate::support::app::TestApp;
-use crate::support::socket::Answer;
+use parlour_testkit::app::TestApp;
+use parlour_testkit::socket::Answer;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn staff_a_guest_and_a_service_talk_live_in_one_room() {

@@ -5,10 +5,10 @@ use parlour_protocol::id::ClientId;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::actors::{Actor, Link};
-use crate::support::app::TestApp;
-use crate::support::socket::Answer;
-use crate::support::until::until;
+use parlour_testkit::actors::{Actor, Link};
+use parlour_testkit::app::TestApp;
+use parlour_testkit::socket::Answer;
+use parlour_testkit::until::until;
 
 async fn page(link: &Link, token: &str) -> (StatusCode, Value) {
     let headers = [("accept", "application/json")];
@@ -97,7 +97,7 @@ async fn seats_count_devices_and_a_known_device_is_the_same_guest() {
     assert!(status.is_success(), "{again}");
     let who = async |token: &Value| {
         let actor = Actor { endpoint: link.endpoint.clone(), token: token.as_str().expect("a token").to_owned() };
-        let socket = crate::support::socket::Socket::open(&actor.endpoint.ws, Codec::Json).await.expect("a socket");
+        let socket = parlour_testkit::socket::Socket::open(&actor.endpoint.ws, Codec::Json).await.expect("a socket");
         socket.hello(&actor.token).await.ok()["principal"]["id"].clone()
     };
     assert_eq!(who(&admitted[0]["data"]["guest_token"]).await, who(&again["data"]["guest_token"]).await);

@@ -17,15 +17,15 @@ use sqlx::AssertSqlSafe;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::actors::{Actor, Endpoint};
-use crate::support::app::TestApp;
-use crate::support::bus_node::BusNode;
-use crate::support::database::{Database, durable_cluster};
-use crate::support::people::People;
-use crate::support::redis::{Redis, redis_is_installed};
-use crate::support::server::Server;
-use crate::support::socket::{Answer, Socket};
-use crate::support::until::until;
+use parlour_testkit::actors::{Actor, Endpoint};
+use parlour_testkit::app::TestApp;
+use parlour_testkit::bus_node::BusNode;
+use parlour_testkit::database::{Database, durable_cluster};
+use parlour_testkit::people::People;
+use parlour_testkit::redis::{Redis, redis_is_installed};
+use parlour_testkit::server::Server;
+use parlour_testkit::socket::{Answer, Socket};
+use parlour_testkit::until::until;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stopping_server_answers_what_was_begun_and_asks_everybody_to_come_back() {

@@ -4,8 +4,8 @@ use parlour_protocol::codec::Codec;
 use secrecy::SecretString;
 use serde_json::json;
 
-use crate::support::app::TestApp;
-use crate::support::meter::Meter;
+use parlour_testkit::app::TestApp;
+use parlour_testkit::meter::Meter;
 
 /// Who is behind the token (1), what the right to attach is decided on (3, with begin and commit), how far others have read
 /// (3), for staff alone what guests have seen of cards (1), and whether the room's memory is as new as the log (1): read anew each
@@ -17,7 +17,7 @@ const UPKEEP_MAX: usize = 40;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_comes_back_to_an_unmoved_room_costs_a_few_queries_however_many_have_read_it() {
-    let database = crate::support::database::Database::fresh().await;
+    let database = parlour_testkit::database::Database::fresh().await;
     let meter = Meter::start(&database.app_url).await;
     let app = TestApp::start_on(database, |config| config.database_url = SecretString::from(meter.url.clone())).await;
     let amira = app.people.tenancy("lagon").await.admin;

@@ -4,9 +4,9 @@ use parlour_protocol::codec::Codec;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::actors::Actor;
-use crate::support::app::TestApp;
-use crate::support::socket::{Answer, Socket};
+use parlour_testkit::actors::Actor;
+use parlour_testkit::app::TestApp;
+use parlour_testkit::socket::{Answer, Socket};
 
 const PAGE: &str = "http://parlour.test";
 

@@ -4,11 +4,11 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
-use crate::support::app::TestApp;
-use crate::support::database::{Database, durable_cluster};
-use crate::support::party::{check, party, some_traffic, start_talking, talk};
-use crate::support::people::People;
-use crate::support::server::Server;
+use parlour_testkit::app::TestApp;
+use parlour_testkit::database::{Database, durable_cluster};
+use parlour_testkit::party::{check, party, some_traffic, start_talking, talk};
+use parlour_testkit::people::People;
+use parlour_testkit::server::Server;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn five_thousand_messages_of_twenty_reconnecting_clients_are_given_once_in_order() {

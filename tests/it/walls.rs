@@ -5,9 +5,9 @@ use parlour_protocol::id::{ClientId, ConversationId};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::actors::{Actor, Guest, Link};
-use crate::support::app::TestApp;
-use crate::support::people::Tenancy;
+use parlour_testkit::actors::{Actor, Guest, Link};
+use parlour_testkit::app::TestApp;
+use parlour_testkit::people::Tenancy;
 
 /// Words that only one organization holds; seen on the other side, the wall has a hole.
 const CANARY: &str = "canary-of-b";

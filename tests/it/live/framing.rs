@@ -17,7 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::live::client::{BINARY, CLOSE, Client, PING, PONG, TEXT, frame, header, request};
 use crate::live::stage::Node;
-use crate::support::until::until;
+use parlour_testkit::until::until;
 
 const FINAL: u8 = 0x80;
 

@@ -15,7 +15,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 
-use crate::support::until::until;
+use crate::until::until;
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
 

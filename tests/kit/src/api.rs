@@ -25,8 +25,8 @@ use serde_json::{Value, json};
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
-use crate::support::database::Database;
-use crate::support::seeder::{PASSWORD, Seeder, auth_config};
+use crate::database::Database;
+use crate::seeder::{PASSWORD, Seeder, auth_config};
 
 /// The edge, and the services behind it for arranging.
 pub struct Edge {

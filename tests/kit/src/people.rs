@@ -9,9 +9,9 @@ use parlour_protocol::id::OrganizationId;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::support::actors::{Actor, Endpoint};
-use crate::support::database::Database;
-use crate::support::seeder::{PASSWORD, Seeder, auth_config};
+use crate::actors::{Actor, Endpoint};
+use crate::database::Database;
+use crate::seeder::{PASSWORD, Seeder, auth_config};
 
 /// Makes people, at a server on a database.
 pub struct People {

@@ -1,5 +1,6 @@
 //! The server as its own process, `parlour serve`: for what a test in this process cannot do, such as killing it outright.
 
+use std::path::PathBuf;
 use std::process::Stdio;
 
 use base64::Engine;
@@ -10,10 +11,10 @@ use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 
-use crate::support::actors::Endpoint;
-use crate::support::database::Database;
-use crate::support::seeder::{PEPPER, TOKEN_KEY};
-use crate::support::until::until;
+use crate::actors::Endpoint;
+use crate::database::Database;
+use crate::seeder::{PEPPER, TOKEN_KEY};
+use crate::until::until;
 
 /// A running server process; dropped, it is killed.
 pub struct Server {
@@ -96,7 +97,7 @@ impl Server {
         database_url: String,
         settings: Vec<(String, String)>,
     ) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_parlour"))
+        let mut child = Command::new(binary())
             .arg("serve")
             .env_clear()
             .env("DATABASE_URL", &database_url)
@@ -129,6 +130,13 @@ impl Server {
         .await;
         server
     }
+}
+
+/// The program that was built together with the test: Cargo puts it into the directory above the test's own.
+pub fn binary() -> PathBuf {
+    let test = std::env::current_exe().expect("this program's path");
+    let profile = test.ancestors().find(|directory| directory.join("parlour").is_file());
+    profile.expect("parlour was built beside this program").join("parlour")
 }
 
 async fn is_ready(endpoint: &Endpoint) -> bool {

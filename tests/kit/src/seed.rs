@@ -11,7 +11,7 @@ use parlour::store::platform::NewOrganization;
 use parlour_protocol::id::{ConversationId, GuestId, OrganizationId, PersonId, ShareId};
 use parlour_protocol::share::Permission;
 
-use crate::support::database::Database;
+use crate::database::Database;
 
 /// An organization with an owner, a conversation and a live link to it.
 pub struct Tenant {

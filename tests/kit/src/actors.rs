@@ -5,7 +5,7 @@ use parlour_protocol::id::{ClientId, ConversationId};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::socket::{Answer, Socket};
+use crate::socket::{Answer, Socket};
 
 /// Where a server is reached.
 #[derive(Clone, Debug)]

@@ -9,9 +9,9 @@ use parlour_protocol::codec::Codec;
 use parlour_protocol::id::{ClientId, ConversationId};
 use serde_json::Value;
 
-use crate::support::actors::{Actor, Endpoint};
-use crate::support::socket::{Answer, Socket};
-use crate::support::until::PATIENCE;
+use crate::actors::{Actor, Endpoint};
+use crate::socket::{Answer, Socket};
+use crate::until::PATIENCE;
 
 /// An entry as given to a client.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-use crate::support::until::{PATIENCE, until};
+use crate::until::{PATIENCE, until};
 
 /// A node on a bus; dropped, it stops.
 pub struct BusNode {

@@ -10,10 +10,10 @@ use parlour_protocol::id::ConversationId;
 use serde_json::json;
 use tokio::task::JoinHandle;
 
-use crate::support::actors::Actor;
-use crate::support::follower::Follower;
-use crate::support::people::People;
-use crate::support::until::until;
+use crate::actors::Actor;
+use crate::follower::Follower;
+use crate::people::People;
+use crate::until::until;
 
 /// Clients of a party.
 pub const CLIENTS: usize = 20;

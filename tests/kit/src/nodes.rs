@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use parlour::devdb::Cluster;
 
-use crate::support::actors::Endpoint;
-use crate::support::database::{Database, durable_cluster};
-use crate::support::people::People;
-use crate::support::redis::Redis;
-use crate::support::server::Server;
+use crate::actors::Endpoint;
+use crate::database::{Database, durable_cluster};
+use crate::people::People;
+use crate::redis::Redis;
+use crate::server::Server;
 
 /// The nodes and what they share.
 pub struct Nodes {

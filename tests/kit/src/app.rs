@@ -13,10 +13,10 @@ use parlour::ws::WsConfig;
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 
-use crate::support::actors::Endpoint;
-use crate::support::database::Database;
-use crate::support::people::People;
-use crate::support::seeder::auth_config;
+use crate::actors::Endpoint;
+use crate::database::Database;
+use crate::people::People;
+use crate::seeder::auth_config;
 
 /// A running server with its database and the people who use it.
 pub struct TestApp {
