@@ -226,7 +226,7 @@ async fn a_node_known_by_its_people_alone_takes_them_along_when_it_dies() {
     a.attach(&maria, None).await;
     sleep(SECOND).await;
     // Online, or unknown where a routine question made b aware of a node whose beacons it does not hear.
-    assert_eq!(presence(&ben.heard()).len(), 1, "she is seen");
+    assert!(!presence(&ben.heard()).is_empty(), "she is seen");
     drop((a, maria));
     sleep(20 * SECOND).await;
     assert_eq!(presence(&ben.heard()).last().map(|(_, state)| state.as_str()), Some("offline"));
