@@ -110,6 +110,7 @@ pub struct Entry {
 /// What an entry says, by kind.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(transform = crate::schema::exactly_one))]
 #[serde(tag = "kind", content = "body", rename_all = "snake_case")]
 pub enum Content {
     /// A chat message.
