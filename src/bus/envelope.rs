@@ -328,6 +328,15 @@ mod tests {
     }
 
     #[test]
+    fn who_is_held_is_told_in_a_form_that_nodes_understand_which_know_nobody_that_looks() {
+        let who = Who { kind: WhoKind::Guest, id: "g".into(), name: "Maria".into() };
+        let held = HeldPerson { who: who.clone(), viewing: true };
+        assert_eq!(get::<Who>(&rmp_serde::to_vec_named(&held).unwrap()).as_ref(), Ok(&who));
+        let told = get::<HeldPerson>(&rmp_serde::to_vec_named(&who).unwrap());
+        assert_eq!(told, Ok(HeldPerson { who, viewing: false }));
+    }
+
+    #[test]
     fn what_is_not_for_us_is_refused() {
         let (by, room, other) = (node(), room_key(), room_key());
         let channel = Channel::Conversation(room);
