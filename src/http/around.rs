@@ -19,7 +19,8 @@ use crate::http::Api;
 use crate::http::client::{ClientAddress, decoded, loggable, looks_secret};
 use crate::http::envelope::{Problem, render};
 
-const URL_BYTES_MAX: usize = 2_048;
+/// Path and query of a request.
+pub const URL_BYTES_MAX: usize = 2_048;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const REQUEST_ID_BYTES_MAX: usize = 64;
 /// JSON is no page: nothing may be loaded by it or embed it.

@@ -7,6 +7,7 @@ use parlour::bus::BusConfig;
 use parlour::domain::limits::LimitsProfile;
 use parlour::http::HttpConfig;
 use parlour::hub::HubConfig;
+use parlour::hub::limits::HubLimits;
 use parlour::listener::ListenerConfig;
 use parlour::store::RequireDurability;
 use parlour::ws::WsConfig;
@@ -69,7 +70,11 @@ fn config(database: &Database) -> AppConfig {
         },
         ws: WsConfig { limits: LimitsProfile::Test, ..WsConfig::default() },
         bus: BusConfig::Memory,
-        hub: HubConfig { offline_grace: Duration::from_millis(200), ..HubConfig::default() },
+        hub: HubConfig {
+            offline_grace: Duration::from_millis(200),
+            limits: HubLimits::under(LimitsProfile::Test),
+            ..HubConfig::default()
+        },
         listener: ListenerConfig::default(),
         drain: Duration::from_secs(5),
     }
