@@ -143,8 +143,9 @@ impl Hub {
                 Ok(()) => return Ok(member),
                 Err(NotJoined::Closed) => self.forget_room(&room),
                 Err(NotJoined::Full { max }) => {
-                    return Err(ErrorBody::new(ErrorCode::Limit, "too many listen to this conversation")
-                        .with("members", max));
+                    return Err(
+                        ErrorBody::new(ErrorCode::Limit, "too many listen to this conversation").with("members", max)
+                    );
                 }
             }
         }

@@ -279,9 +279,8 @@ impl Hub {
 
     /// What waits for the sockets right now.
     pub fn unsent(&self) -> Unsent {
-        self.sessions.iter().map(|session| session.outbox().unsent_bytes()).fold(Unsent::default(), |sum, bytes| Unsent {
-            bytes: sum.bytes + bytes,
-            sockets: sum.sockets + usize::from(bytes > 0),
+        self.sessions.iter().map(|session| session.outbox().unsent_bytes()).fold(Unsent::default(), |sum, bytes| {
+            Unsent { bytes: sum.bytes + bytes, sockets: sum.sockets + usize::from(bytes > 0) }
         })
     }
 

@@ -35,6 +35,11 @@ impl TestApp {
         Self::start_with(|_| {}).await
     }
 
+    /// Starts with the abuse limits in force.
+    pub async fn limited() -> Self {
+        Self::start_with(limited).await
+    }
+
     /// Starts with a changed configuration.
     pub async fn start_with(change: impl FnOnce(&mut AppConfig)) -> Self {
         Self::start_on(Database::fresh().await, change).await
@@ -54,6 +59,14 @@ impl TestApp {
     pub async fn arrange(&self, sql: &'static str) {
         sqlx::raw_sql(sql).execute(&mut self.database.admin().await).await.expect("the change");
     }
+}
+
+/// Puts the abuse limits in force.
+pub fn limited(config: &mut AppConfig) {
+    config.auth.limits = LimitsProfile::Standard;
+    config.http.limits = LimitsProfile::Standard;
+    config.ws.limits = LimitsProfile::Standard;
+    config.hub.limits = HubLimits::default();
 }
 
 fn config(database: &Database) -> AppConfig {
