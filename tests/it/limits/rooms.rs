@@ -242,9 +242,9 @@ async fn a_text_has_8000_characters_of_any_width() {
 fn card(bytes: usize) -> Value {
     let with = |last: usize| {
         let detail = |chars: usize| json!({ "label": "Day", "title": "On the island", "text": "x".repeat(chars) });
-        let mut details: Vec<Value> = (0..30).map(|_| detail(1_000)).collect();
+        let mut details: Vec<Value> = (0..31).map(|_| detail(975)).collect();
         details.push(detail(last));
-        json!({ "kind": "itinerary_day", "title": "Two weeks", "options": [{ "id": "a", "label": "Yes" }],
+        json!({ "kind": "choice", "title": "Two weeks", "options": [{ "id": "a", "label": "Yes" }],
                 "details": details })
     };
     let written =

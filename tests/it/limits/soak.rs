@@ -15,26 +15,37 @@ use parlour_testkit::people::People;
 use parlour_testkit::server::Server;
 use parlour_testkit::until::until;
 use serde_json::json;
+use tokio::sync::{Barrier, Semaphore};
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::limits::gauges;
 
 const ROOMS: usize = 8;
-const SESSIONS: usize = 96;
-const ROUNDS: usize = 4;
-/// Connections to the database, which come and go on their own.
-const POOL: &str = "4";
-const SPARE: f64 = 8.0;
+const SESSIONS: usize = 64;
+const ROUNDS: usize = 3;
+/// Who comes in at once.
+const AT_ONCE: usize = 12;
+/// What may be open for other reasons: connections to the database come and go on their own.
+const SPARE: f64 = 16.0;
 /// What memory may have grown by: fragments, and what was asked of the database for the first time.
 const GROWTH_BYTES: f64 = 24.0 * 1_024.0 * 1_024.0;
 
+/// Where all visitors of a round meet: so many come in at once, and nobody goes before everybody is there.
+struct Door {
+    places: Semaphore,
+    everybody: Barrier,
+}
+
 /// One session: comes, listens, talks, and goes with or without a word.
-async fn visit(actor: Actor, conversation: ConversationId, nth: usize) {
+async fn visit(door: &Door, actor: &Actor, conversation: ConversationId, nth: usize) {
+    let place = door.places.acquire().await.unwrap();
     let codec = if nth.is_multiple_of(2) { Codec::Json } else { Codec::MessagePack };
     let socket = actor.connect(codec).await;
     socket.attach(conversation, None).await.ok();
     socket.command(json!({ "type": "typing", "conversation": conversation, "active": true })).await.ok();
     socket.say(conversation, "here I am").await.ok();
+    drop(place);
+    door.everybody.wait().await;
     if nth % 3 == 1 {
         socket.command(json!({ "type": "detach", "conversation": conversation })).await.ok();
     }
@@ -45,7 +56,8 @@ async fn visit(actor: Actor, conversation: ConversationId, nth: usize) {
 }
 
 async fn round(visitors: &[(Actor, ConversationId)]) {
-    let visits = visitors.iter().enumerate().map(|(nth, (actor, room))| visit(actor.clone(), *room, nth));
+    let door = Door { places: Semaphore::new(AT_ONCE), everybody: Barrier::new(visitors.len()) };
+    let visits = visitors.iter().enumerate().map(|(nth, (actor, room))| visit(&door, actor, *room, nth));
     join_all(visits).await;
 }
 
@@ -67,7 +79,7 @@ async fn at_rest(server: &Server, is_at_rest: impl Fn(&BTreeMap<String, f64>) ->
 async fn after_hundreds_of_sessions_a_server_holds_what_it_held_before() {
     let (cluster, data_dir) = durable_cluster().await;
     let database = Database::create_on(&cluster).await;
-    let server = Server::start_with(&database, &[("DATABASE_CONNECTIONS_MAX", POOL)]).await;
+    let server = Server::start(&database).await;
     let tenancy = People::new(server.endpoint(), &database).tenancy("lagon").await;
     let mut rooms = Vec::new();
     for _ in 0..ROOMS {

@@ -255,8 +255,10 @@ async fn thirty_pings_pass_at_once_and_a_flood_does_not() {
 async fn code_of(socket: &Socket, command: Value) -> (String, String) {
     let answer = socket.begin(command);
     let error = tokio::select! {
-        answer = answer => answer.unwrap()["error"].take(),
+        // First: after it the socket may close, and nothing is answered any more.
+        biased;
         push = socket.next_push() => push.unwrap()["error"].take(),
+        answer = answer => answer.unwrap()["error"].take(),
     };
     let word = |name: &str| error[name].as_str().unwrap_or("ok").to_owned();
     (word("code"), word("message"))
