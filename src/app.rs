@@ -124,6 +124,7 @@ impl App {
     /// # Errors
     /// When the database is away, behind or careless, or a key cannot be used.
     pub async fn start(config: AppConfig, listener: TcpListener) -> Result<Self, AppError> {
+        telemetry::limits::export(&config);
         let store = Store::new(config.database_url.expose_secret(), config.database_connections_max)?;
         check_database(&store, config.http.durability).await?;
         let address = listener.local_addr()?;
@@ -134,7 +135,9 @@ impl App {
         let hub = Arc::new(Hub::new(Arc::clone(&reader), line, config.hub));
         let log = Log::start(&store, &hub.commit_hook(), &services.tracker);
         let auth = Arc::new(Auth::new(store.clone(), config.auth)?);
-        let commands = Arc::new(Commands::new(store.clone(), log, reader, Arc::clone(&hub), Arc::clone(&auth)));
+        let limits = config.http.limits;
+        let commands = Commands::new(store.clone(), log, reader, Arc::clone(&hub), Arc::clone(&auth), limits);
+        let commands = Arc::new(commands);
         upkeep.tracker.spawn(Arc::clone(&hub).run(upkeep.stop.clone()));
         spawn_services(&services, &hub, &commands);
 
@@ -199,7 +202,7 @@ impl App {
 /// What runs beside the sockets for as long as the server does.
 fn spawn_services(services: &Tasks, hub: &Arc<Hub>, commands: &Arc<Commands>) {
     let Tasks { tracker, stop } = services;
-    tracker.spawn(telemetry::keep_gauges(Arc::clone(hub), stop.clone()));
+    tracker.spawn(telemetry::keep_gauges(Arc::clone(hub), Arc::clone(commands), stop.clone()));
     let (leases, until) = (Arc::clone(commands), stop.clone());
     tracker.spawn(async move { leases.run_leases(until).await });
     let (registration, until) = (Arc::clone(commands), stop.clone());

@@ -121,7 +121,7 @@ impl ServeSettings {
                 ..WsConfig::default()
             },
             bus,
-            hub: HubConfig::default(),
+            hub: HubConfig { limits: operation.hub_limits(), ..HubConfig::default() },
             listener: ListenerConfig::default(),
             drain: operation.drain,
         };

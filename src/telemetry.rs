@@ -3,6 +3,9 @@
 //! Log lines go to stderr, because stdout belongs to a command's result: pretty for a terminal, JSON otherwise, chosen by
 //! RUST_LOG. Metrics are rendered on the operator's address only ([`admin_routes`]), never on the public one.
 
+pub mod limits;
+mod process;
+
 use std::backtrace::Backtrace;
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -15,6 +18,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
+use crate::commands::Commands;
 use crate::config::operation::LogFormat;
 use crate::hub::Hub;
 
@@ -22,9 +26,9 @@ use crate::hub::Hub;
 const FILTER_SERVE: &str = "info,sqlx=warn,hyper=warn,tower_http=warn,memory_serve=warn";
 /// The same without a line for every request: on a terminal they would push away what was printed for the reader.
 const FILTER_DEV: &str = "info,sqlx=warn,hyper=warn,tower_http=warn,memory_serve=warn,parlour::http::around=warn";
-/// How often histograms are folded; between scrapes they would grow without bound.
-/// How often the gauges of a hub are set.
+/// How often the gauges of what a node holds are set.
 const GAUGES_EVERY: Duration = Duration::from_secs(5);
+/// How often histograms are folded; between scrapes they would grow without bound.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 /// Buckets of everything measured in seconds, from half a millisecond to ten seconds.
 const SECONDS_BUCKETS: [f64; 14] =
@@ -82,6 +86,12 @@ pub fn start_metrics() -> Result<PrometheusHandle, TelemetryError> {
     metrics::describe_counter!("parlour_appends_total", "Calls of the append function, by outcome.");
     metrics::describe_histogram!("parlour_append_seconds", "Time of one call of the append function, commit included.");
     metrics::describe_counter!("parlour_upgrades_put_off_total", "Sockets not taken on because too many came at once.");
+    metrics::describe_gauge!("parlour_sockets_waiting", "Sockets that have not said hello yet.");
+    metrics::describe_gauge!("parlour_unsent_bytes", "Bytes that wait for sockets to take them.");
+    metrics::describe_gauge!("parlour_unsent_sockets", "Sockets for which something waits.");
+    metrics::describe_gauge!("parlour_writes_waiting", "Writes that wait for the database.");
+    limits::describe();
+    process::describe();
     describe_bus();
     metrics::describe_gauge!(
         "parlour_entries_withheld",
@@ -124,19 +134,23 @@ pub async fn keep_metrics(handle: PrometheusHandle, stop: CancellationToken) {
     }
 }
 
-/// Tells how much a hub holds, until `stop`.
-pub async fn keep_gauges(hub: Arc<Hub>, stop: CancellationToken) {
+/// Tells how much a node holds, until `stop`.
+pub async fn keep_gauges(hub: Arc<Hub>, commands: Arc<Commands>, stop: CancellationToken) {
     let mut ticks = tokio::time::interval(GAUGES_EVERY);
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-        let counts = hub.counts();
+        let (counts, unsent) = (hub.counts(), hub.unsent());
         for (name, count) in [
             ("parlour_sessions", counts.sessions),
             ("parlour_rooms", counts.rooms),
             ("parlour_attachments", counts.members),
             ("parlour_peers", counts.peers),
+            ("parlour_unsent_bytes", unsent.bytes),
+            ("parlour_unsent_sockets", unsent.sockets),
+            ("parlour_writes_waiting", commands.writes_waiting()),
         ] {
             metrics::gauge!(name).set(count as f64);
         }
+        process::set_gauges();
     }
 }
 

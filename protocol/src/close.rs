@@ -36,6 +36,8 @@ pub enum CloseCode {
     Forbidden,
     /// The link expired or was revoked.
     LinkEnded,
+    /// The person or device has opened too many newer sockets.
+    TooManySockets,
 }
 
 impl CloseCode {
@@ -57,6 +59,7 @@ impl CloseCode {
         Self::Unauthenticated,
         Self::Forbidden,
         Self::LinkEnded,
+        Self::TooManySockets,
     ];
 
     /// The number on the wire (RFC 6455 §7.4; 4000–4999 are Parlour's own).
@@ -78,6 +81,7 @@ impl CloseCode {
             Self::Unauthenticated => 4501,
             Self::Forbidden => 4503,
             Self::LinkEnded => 4510,
+            Self::TooManySockets => 4511,
         }
     }
 
@@ -100,6 +104,7 @@ impl CloseCode {
             Self::Unauthenticated => "not authenticated",
             Self::Forbidden => "no longer allowed",
             Self::LinkEnded => "the link has ended",
+            Self::TooManySockets => "too many newer sockets",
         }
     }
 

@@ -48,6 +48,26 @@ pub const TICKET_LIFE_MS: u64 = 30_000;
 pub const TYPING_EXPIRES_MS: u64 = 6_000;
 /// Conversations a staff or service socket may be attached to.
 pub const ROOMS_STAFF_MAX: usize = 100;
+/// Conversations a client on a link may be attached to: the link's own.
+pub const ROOMS_GUEST_MAX: usize = 1;
+/// Sockets of one member of staff at one node; beyond it the oldest closes with 4511.
+pub const SOCKETS_PERSON_MAX: usize = 10;
+/// Sockets of one device of a link at one node; beyond it the oldest closes with 4511.
+pub const SOCKETS_DEVICE_MAX: usize = 3;
+/// Attachments to one conversation at one node, unless its operator sets another number.
+pub const ROOM_MEMBERS_DEFAULT: usize = 200;
+/// The most an operator can set.
+pub const ROOM_MEMBERS_MAX: usize = 10_000;
+/// Conversations a node holds in memory; who attaches to one more is closed with 1013.
+pub const ROOMS_NODE_MAX: usize = 50_000;
+/// Entries by everybody on one link, in any minute.
+pub const LINK_ENTRIES_PER_MINUTE: u32 = 30;
+/// Entries of one conversation, in any second.
+pub const ROOM_ENTRIES_PER_SECOND: u32 = 50;
+/// Requests of one API key over HTTP, sustained.
+pub const KEY_REQUESTS_PER_SECOND: u32 = 50;
+/// Requests of one API key over HTTP, in one burst.
+pub const KEY_REQUESTS_BURST: u32 = 100;
 /// Unsent durable bytes a socket may hold before it is resynced.
 pub const OUTBOX_BYTES_MAX: usize = 256 * 1024;
 /// Unsent durable frames a socket may hold before it is resynced.

@@ -4,10 +4,10 @@
 //! and never logged. All refusals look alike from outside. Logging in and staying so is [`login`]'s, tickets for
 //! sockets are [`tickets`]'.
 
-pub mod failures;
 pub mod login;
 pub mod passwords;
 pub mod random;
+pub mod rates;
 pub mod tickets;
 pub mod tokens;
 
@@ -18,9 +18,9 @@ use std::time::Duration;
 use parlour_protocol::id::{ApiKeyId, GuestId, OrganizationId, PersonId, ShareId};
 use time::OffsetDateTime;
 
-use crate::auth::failures::{Failures, TooManyFailures};
 use crate::auth::passwords::{PasswordError, Passwords, Work};
 use crate::auth::random::NoRandomness;
+use crate::auth::rates::{Rate, Rates, TooOften};
 use crate::auth::tokens::{BadKey, Bearer, Minted, TokenConfig, TokenRefused, Tokens};
 use crate::domain::limits::LimitsProfile;
 use crate::domain::permission::PermissionSet;
@@ -33,8 +33,9 @@ use crate::store::directory::ApiKeyRow;
 use crate::store::error::StoreError;
 
 /// Failed log-ins a minute from one address, and to one e-mail.
-const LOGIN_FAILURES_PER_ADDRESS: u32 = 10;
-const LOGIN_FAILURES_PER_EMAIL: u32 = 5;
+pub const LOGIN_FAILURES_OF_ADDRESS: Rate = Rate::per_minute(10);
+/// See [`LOGIN_FAILURES_OF_ADDRESS`].
+pub const LOGIN_FAILURES_OF_EMAIL: Rate = Rate::per_minute(5);
 
 /// What admission is made of.
 #[derive(Clone, Debug)]
@@ -58,8 +59,8 @@ pub struct Auth {
     peppers: Peppers,
     passwords: Passwords,
     refresh_life: Duration,
-    by_address: Failures<IpAddr>,
-    by_email: Failures<String>,
+    by_address: Rates<IpAddr>,
+    by_email: Rates<String>,
 }
 
 /// A principal, and how long its credential admits it.
@@ -87,7 +88,7 @@ pub enum AuthError {
     LinkEnded,
     /// Too many failed attempts.
     #[error(transparent)]
-    TooMany(#[from] TooManyFailures),
+    TooMany(#[from] TooOften),
     /// The database did not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -135,8 +136,8 @@ impl Auth {
             peppers: config.peppers,
             passwords: Passwords::new(config.password_work)?,
             refresh_life: config.refresh_life,
-            by_address: Failures::under(config.limits, LOGIN_FAILURES_PER_ADDRESS),
-            by_email: Failures::under(config.limits, LOGIN_FAILURES_PER_EMAIL),
+            by_address: Rates::under(config.limits, LOGIN_FAILURES_OF_ADDRESS),
+            by_email: Rates::under(config.limits, LOGIN_FAILURES_OF_EMAIL),
         })
     }
 

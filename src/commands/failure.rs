@@ -6,6 +6,7 @@
 use parlour_protocol::error::{ErrorBody, ErrorCode};
 
 use crate::auth::AuthError;
+use crate::auth::rates::TooOften;
 use crate::domain::policy::Denied;
 use crate::domain::violation::Violation;
 use crate::store::error::StoreError;
@@ -113,15 +114,21 @@ impl From<AppendError> for Failure {
     }
 }
 
+impl From<TooOften> for Failure {
+    fn from(refused: TooOften) -> Self {
+        // Rounded up: whoever comes back then finds it fine.
+        let retry_after = refused.retry_after.as_nanos().div_ceil(1_000_000);
+        Self::rate_limited(u64::try_from(retry_after).unwrap_or(u64::MAX))
+    }
+}
+
 impl From<AuthError> for Failure {
     fn from(error: AuthError) -> Self {
         match error {
             AuthError::Unauthenticated => Self::unauthenticated(),
             AuthError::Expired => Self::over("the token has expired; come back with a fresh one", Reason::Expired),
             AuthError::LinkEnded => Self::link_ended(),
-            AuthError::TooMany(refused) => {
-                Self::rate_limited(u64::try_from(refused.retry_after.as_millis()).unwrap_or(u64::MAX))
-            }
+            AuthError::TooMany(refused) => Self::from(refused),
             AuthError::Store(error) => Self::Store(error),
             AuthError::Defect(text) => Self::Internal(text),
         }

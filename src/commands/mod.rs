@@ -7,6 +7,7 @@ pub mod conversations;
 pub mod failure;
 pub mod inbox;
 pub mod lease;
+pub mod pace;
 pub mod post;
 pub mod profile;
 pub mod registration;
@@ -24,6 +25,8 @@ use tokio::sync::Notify;
 
 use crate::auth::Auth;
 use crate::commands::failure::Failure;
+use crate::commands::pace::Pace;
+use crate::domain::limits::LimitsProfile;
 use crate::domain::policy::{Asked, Denied, Facts, Grant, authorize};
 use crate::domain::principal::Principal;
 use crate::domain::room::RoomKey;
@@ -43,14 +46,28 @@ pub struct Commands {
     hub: Arc<Hub>,
     auth: Arc<Auth>,
     facts: DashMap<RoomKey, Facts>,
+    pace: Pace,
     /// Somebody's end has moved: the leases are read at once.
     sweep_soon: Notify,
 }
 
 impl Commands {
     /// The commands over their services.
-    pub fn new(store: Store, log: Log, reader: Arc<dyn ReadLog>, hub: Arc<Hub>, auth: Arc<Auth>) -> Self {
-        Self { store, log, reader, hub, auth, facts: DashMap::new(), sweep_soon: Notify::new() }
+    pub fn new(
+        store: Store,
+        log: Log,
+        reader: Arc<dyn ReadLog>,
+        hub: Arc<Hub>,
+        auth: Arc<Auth>,
+        limits: LimitsProfile,
+    ) -> Self {
+        let (facts, pace) = (DashMap::new(), Pace::new(limits));
+        Self { store, log, reader, hub, auth, facts, pace, sweep_soon: Notify::new() }
+    }
+
+    /// Writes that wait for the database.
+    pub fn writes_waiting(&self) -> usize {
+        self.log.waiting()
     }
 
     /// Whether this node and its peers can neither tell each other anything nor be heard.

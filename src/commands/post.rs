@@ -7,6 +7,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use parlour_protocol::card::{CardState, Offer};
 use parlour_protocol::entry::{Content, NumberedEntry};
@@ -186,7 +187,7 @@ impl Commands {
     ) -> Result<Begun<'_, Selected>, Failure> {
         let what = What::Choice(choice);
         let post = Post { principal: Arc::clone(principal), conversation, client_id, what };
-        let submission = self.submit(&post).await?;
+        let submission = self.begin(&post).await?;
         Ok(Begun::new(async move {
             let Stored { appended, refusal } = self.settle(post, submission).await?;
             match refusal {
@@ -203,7 +204,7 @@ impl Commands {
     }
 
     pub(in crate::commands) async fn say(&self, post: Post) -> Result<Begun<'_, Appended>, Failure> {
-        let submission = self.submit(&post).await?;
+        let submission = self.begin(&post).await?;
         Ok(Begun::new(async move {
             let Stored { appended, refusal } = self.settle(post, submission).await?;
             match refusal {
@@ -211,6 +212,13 @@ impl Commands {
                 None => Ok(appended),
             }
         }))
+    }
+
+    /// Takes a post that may be made, and is not one too many.
+    async fn begin(&self, post: &Post) -> Result<Submission, Failure> {
+        let draft = self.draft(post).await?;
+        self.pace.charge(post, Instant::now())?;
+        Ok(self.log.submit(draft)?)
     }
 
     async fn submit(&self, post: &Post) -> Result<Submission, Failure> {

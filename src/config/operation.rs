@@ -6,9 +6,11 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use parlour_protocol::limits::ROOM_MEMBERS_MAX;
 
 use crate::config::problem::{Problems, Setting, given};
 use crate::domain::limits::LimitsProfile;
+use crate::hub::limits::HubLimits;
 use crate::ws::UPGRADES_PER_SECOND;
 
 const DRAIN_SECONDS: u64 = 25;
@@ -24,6 +26,11 @@ const UPGRADES: Setting = Setting {
     name: "UPGRADES_PER_SECOND",
     what: "how many sockets this node takes on in a second, 1 to 1000000; who comes beyond it is asked to come back",
     example: "2000",
+};
+const MEMBERS: Setting = Setting {
+    name: "ROOM_MEMBERS_MAX",
+    what: "how many sockets may listen to one conversation at this node, 1 to 10000",
+    example: "200",
 };
 const REFRESH_LIFE: Setting = Setting {
     name: "REFRESH_TOKEN_DAYS",
@@ -47,6 +54,9 @@ pub struct OperationSettings {
     /// How many sockets this node takes on in a second; others are asked to come back [default: 2000].
     #[arg(long, env = UPGRADES.name, value_name = "NUMBER")]
     upgrades_per_second: Option<String>,
+    /// How many sockets may listen to one conversation at this node [default: 200].
+    #[arg(long, env = MEMBERS.name, value_name = "NUMBER")]
+    room_members_max: Option<String>,
     /// After how many days without use somebody must log in again [default: 30].
     #[arg(long, env = REFRESH_LIFE.name, value_name = "DAYS")]
     refresh_token_days: Option<String>,
@@ -79,6 +89,8 @@ pub struct Operation {
     pub drain: Duration,
     /// Sockets taken on in a second.
     pub upgrades_per_second: NonZeroU32,
+    /// Sockets that may listen to one conversation.
+    pub room_members: usize,
     /// Life of a refresh token that is not used.
     pub refresh_life: Duration,
     /// Whether limits against abuse hold.
@@ -109,12 +121,25 @@ impl OperationSettings {
                 LimitsProfile::Standard
             }
         };
+        let members = HubLimits::under(limits).members;
+        let members = problems.read_or(MEMBERS, self.room_members_max.as_deref(), members, |text| {
+            let number = text.parse().ok().filter(|number| (1..=ROOM_MEMBERS_MAX).contains(number));
+            number.ok_or_else(|| format!("is no number from 1 to {ROOM_MEMBERS_MAX}"))
+        });
         Operation {
             drain: Duration::from_secs(drain),
             upgrades_per_second: upgrades,
+            room_members: members,
             refresh_life: refresh_life(days),
             limits,
         }
+    }
+}
+
+impl Operation {
+    /// How many of what the node's live half holds.
+    pub fn hub_limits(&self) -> HubLimits {
+        HubLimits { members: self.room_members, ..HubLimits::under(self.limits) }
     }
 }
 
@@ -123,6 +148,7 @@ impl Default for Operation {
         Self {
             drain: Duration::from_secs(DRAIN_SECONDS),
             upgrades_per_second: UPGRADES_PER_SECOND,
+            room_members: HubLimits::default().members,
             refresh_life: refresh_life(REFRESH_DAYS),
             limits: LimitsProfile::Standard,
         }

@@ -12,13 +12,16 @@ use serde::Serialize;
 use crate::domain::text::is_visible;
 use crate::domain::violation::Violation;
 
-const HOURS_DEFAULT: i64 = 48;
+/// Life of a link when nothing is said.
+pub const HOURS_DEFAULT: i64 = 48;
 /// The longest life any organization may allow: 30 days.
 pub const HOURS_MAX: i64 = 720;
 /// Links of one conversation that may be live at once.
 pub const LIVE_SHARES_MAX: i64 = 20;
-const SEATS_DEFAULT: i32 = 5;
-const SEATS_MAX: i32 = 25;
+/// Devices a link admits when nothing is said.
+pub const SEATS_DEFAULT: i32 = 5;
+/// The most devices a link may admit.
+pub const SEATS_MAX: i32 = 25;
 const LABEL_CHARS_MAX: usize = 120;
 const NAME_CHARS_MAX: usize = 60;
 /// Marks stacked on one letter beyond this are dropped from names.

@@ -19,7 +19,8 @@ use crate::http::Api;
 use crate::http::client::{ClientAddress, decoded, loggable, looks_secret};
 use crate::http::envelope::{Problem, render};
 
-const URL_BYTES_MAX: usize = 2_048;
+/// Path and query of a request, with the mark between them.
+pub const URL_BYTES_MAX: usize = 2_048;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const REQUEST_ID_BYTES_MAX: usize = 64;
 /// JSON is no page: nothing may be loaded by it or embed it.
@@ -79,7 +80,7 @@ fn request_id(headers: &HeaderMap) -> String {
 }
 
 fn check_uri(uri: &Uri) -> Result<(), Problem> {
-    if uri.path().len() + uri.query().map_or(0, str::len) > URL_BYTES_MAX {
+    if uri.path_and_query().map_or(0, |url| url.as_str().len()) > URL_BYTES_MAX {
         return Err(Problem::with_status(StatusCode::URI_TOO_LONG, ErrorCode::TooLarge, "a URL has at most 2 KiB"));
     }
     match uri.query() {

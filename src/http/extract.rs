@@ -5,6 +5,7 @@
 use std::fmt::Display;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
@@ -18,7 +19,7 @@ use serde_json::Value;
 
 use crate::auth::Authenticated;
 use crate::commands::failure::Failure;
-use crate::domain::principal::Principal;
+use crate::domain::principal::{Actor, Principal};
 use crate::http::Api;
 use crate::http::client::ClientAddress;
 use crate::http::envelope::Problem;
@@ -173,7 +174,12 @@ impl FromRequestParts<Arc<Api>> for Admitted {
 
     async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
         let credential = bearer(&parts.headers).ok_or_else(Failure::unauthenticated)?;
-        Ok(Self(api.auth.authenticate(credential).await.map_err(Failure::from)?))
+        let admitted = api.auth.authenticate(credential).await.map_err(Failure::from)?;
+        if let Actor::Service { lineage, .. } = admitted.principal.actor {
+            // Of a key and its successors: a rotation is no second helping.
+            api.keys.charge(&lineage, Instant::now()).map_err(Failure::from)?;
+        }
+        Ok(Self(admitted))
     }
 }
 

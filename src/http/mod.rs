@@ -3,7 +3,7 @@
 //! Start with [`routes`], the one table; each resource has a file of handlers. What every request passes is in [`around`],
 //! what handlers take is in [`extract`], what they give in [`envelope`].
 
-mod around;
+pub mod around;
 mod assets;
 mod auth;
 mod cards;
@@ -26,10 +26,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ipnet::IpNet;
+use parlour_protocol::id::ApiKeyId;
+use parlour_protocol::limits::{KEY_REQUESTS_BURST, KEY_REQUESTS_PER_SECOND};
 use tokio_util::task::TaskTracker;
 
 use crate::auth::Auth;
-use crate::auth::failures::Failures;
+use crate::auth::rates::{Rate, Rates};
 use crate::commands::Commands;
 use crate::commands::failure::Failure;
 use crate::domain::limits::LimitsProfile;
@@ -37,7 +39,12 @@ use crate::http::envelope::Problem;
 use crate::store::{RequireDurability, Store};
 
 /// Links that may be tried in vain from one address in a minute.
-const PROBES_PER_ADDRESS: u32 = 10;
+pub const PROBES_OF_ADDRESS: Rate = Rate::per_minute(10);
+/// Requests of one API key.
+pub const REQUESTS_OF_KEY: Rate = Rate {
+    burst: KEY_REQUESTS_BURST,
+    per: Duration::from_millis(1_000 * KEY_REQUESTS_BURST as u64 / KEY_REQUESTS_PER_SECOND as u64),
+};
 
 /// What the edge must be told.
 #[derive(Clone, Debug)]
@@ -50,7 +57,7 @@ pub struct HttpConfig {
     pub request_timeout: Duration,
     /// What the database must keep for the node to be ready.
     pub durability: RequireDurability,
-    /// Whether probing for links is slowed down.
+    /// Whether probing for links, and keys, are slowed down.
     pub limits: LimitsProfile,
 }
 
@@ -62,14 +69,16 @@ pub struct Api {
     config: HttpConfig,
     tasks: TaskTracker,
     draining: AtomicBool,
-    probes: Failures<IpAddr>,
+    probes: Rates<IpAddr>,
+    keys: Rates<ApiKeyId>,
 }
 
 impl Api {
     /// The edge over its services. Work that outlives its request is tracked by `tasks`.
     pub fn new(store: Store, auth: Arc<Auth>, commands: Arc<Commands>, config: HttpConfig, tasks: TaskTracker) -> Self {
-        let probes = Failures::under(config.limits, PROBES_PER_ADDRESS);
-        Self { store, auth, commands, config, tasks, draining: AtomicBool::new(false), probes }
+        let probes = Rates::under(config.limits, PROBES_OF_ADDRESS);
+        let keys = Rates::under(config.limits, REQUESTS_OF_KEY);
+        Self { store, auth, commands, config, tasks, draining: AtomicBool::new(false), probes, keys }
     }
 
     /// From now on the node says that it is not ready, so that nobody new is sent to it.

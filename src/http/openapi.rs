@@ -251,7 +251,7 @@ impl Operation<'_> {
             Access::Cookie => json!([{}, { "cookie": [] }]),
         };
         if self.access == Access::Bearer {
-            self.refusals.extend([401, 403]);
+            self.refusals.extend([401, 403, 429]);
         }
         self.value.insert("security".to_owned(), security);
         if !self.parameters.is_empty() {

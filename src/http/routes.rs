@@ -16,7 +16,8 @@ use crate::commands::failure::Failure;
 use crate::http::envelope::Problem;
 use crate::http::{Api, around, assets, auth, cards, conversations, documents, entries, health, me, shares, visits};
 
-const BODY_BYTES_MAX: usize = 256 * 1024;
+/// Body of a request.
+pub const BODY_BYTES_MAX: usize = 256 * 1024;
 
 /// Everything served over HTTP; `sockets` are the routes of another edge, surrounded like the rest.
 pub fn router(api: &Arc<Api>, sockets: Router) -> Router {

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use parlour_protocol::close::CloseCode;
 use parlour_protocol::entry::{NumberedEntry, Position};
 use parlour_protocol::error::{ErrorBody, ErrorCode};
 use parlour_protocol::id::EntryId;
@@ -21,7 +22,7 @@ use crate::hub::Hub;
 use crate::hub::agenda::Due;
 use crate::hub::frame;
 use crate::hub::member::{Member, WentLive};
-use crate::hub::room::{Room, weight};
+use crate::hub::room::{NotJoined, Room, weight};
 use crate::hub::session::Session;
 use crate::store::log::{Bounds, LogPage, Range};
 
@@ -99,8 +100,29 @@ impl Hub {
 
     /// Registers a buffering member; from then on no turn passes it.
     fn join(&self, session: &Arc<Session>, key: RoomKey) -> Result<Arc<Member>, ErrorBody> {
+        let mut older = None;
+        let joined = self.try_join(session, key, &mut older);
+        if let (Err(_), Some(older)) = (&joined, older) {
+            // It was given up for nothing, with everything that hung on it.
+            self.stop_typing(session, key);
+            self.leave_presence(&older);
+        }
+        joined
+    }
+
+    /// The same; `replaced` is the attachment that was given up for it.
+    fn try_join(
+        &self,
+        session: &Arc<Session>,
+        key: RoomKey,
+        replaced: &mut Option<Arc<Member>>,
+    ) -> Result<Arc<Member>, ErrorBody> {
         for _ in 0..JOIN_TRIES {
-            let room = self.room_or_new(key);
+            let Some(room) = self.room_or_new(key) else {
+                // Another node may have a place, and what was heard here is resumed there.
+                session.close(CloseCode::TryAgainLater);
+                return Err(unavailable("this node holds as many conversations as it can"));
+            };
             let member = Arc::new(Member::new(Arc::clone(session), Arc::clone(&room)));
             let older = session.add_attachment(&member).map_err(|full| {
                 self.evict(key, Instant::now());
@@ -111,12 +133,21 @@ impl Hub {
                 self.leave_room(&older);
                 // Looking ends with the attachment; whoever still looks says so again.
                 self.tell_settled(key, self.presence.view(key, session.who(), session.id(), false));
+                *replaced = Some(older);
             }
-            if room.join(&member).is_ok() {
-                return Ok(member);
+            let joined = room.join(&member, self.config.limits.members);
+            if joined.is_err() {
+                session.remove_attachment(member.id());
             }
-            session.remove_attachment(member.id());
-            self.forget_room(&room);
+            match joined {
+                Ok(()) => return Ok(member),
+                Err(NotJoined::Closed) => self.forget_room(&room),
+                Err(NotJoined::Full { max }) => {
+                    return Err(
+                        ErrorBody::new(ErrorCode::Limit, "too many listen to this conversation").with("members", max)
+                    );
+                }
+            }
         }
         Err(unavailable("the conversation is being rebuilt; try again"))
     }

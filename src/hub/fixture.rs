@@ -20,12 +20,14 @@ use crate::bus::interest::{Interests, Subscription};
 use crate::bus::memory::{MemoryBus, Wire};
 use crate::bus::message::{Lane, Message};
 use crate::bus::{Bus, Channel, Health, Line};
+use crate::domain::limits::LimitsProfile;
 use crate::domain::node::NodeId;
 use crate::domain::policy::{self, Facts, Grant, Read, ShowTyping};
 use crate::domain::principal::{Actor, Organization, Principal, View};
 use crate::domain::role::Role;
 use crate::domain::room::{Committed, Head, RoomKey};
 use crate::hub::catch_up::Welcome;
+use crate::hub::limits::HubLimits;
 use crate::hub::outbox::{Outbox, Sink};
 use crate::hub::session::Session;
 use crate::hub::{Hub, HubConfig, frame, locked};
@@ -302,7 +304,8 @@ impl Stage {
             unconfirmed: Arc::default(),
         });
         let line = Line { node, bus: Arc::clone(&bus) as _, inbound };
-        let hub = Arc::new(Hub::new(Arc::clone(&log) as _, line, HubConfig::default()));
+        let config = HubConfig { limits: HubLimits::under(LimitsProfile::Test), ..HubConfig::default() };
+        let hub = Arc::new(Hub::new(Arc::clone(&log) as _, line, config));
         Self { key, log, hub, bus }
     }
 

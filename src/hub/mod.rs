@@ -15,6 +15,7 @@ pub(crate) mod fixture;
 mod forgetting;
 pub mod frame;
 pub mod inbox;
+pub mod limits;
 pub mod member;
 pub mod outbox;
 pub mod pause;
@@ -37,6 +38,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use dashmap::DashMap;
+use parlour_protocol::close::CloseCode;
 use parlour_protocol::codec::Codec;
 use parlour_protocol::entry::Who;
 use parlour_protocol::id::SessionId;
@@ -55,6 +57,7 @@ use crate::hub::across::tenants::Tenants;
 use crate::hub::agenda::{Agenda, Due};
 use crate::hub::delivery::Delivered;
 use crate::hub::inbox::Inbox;
+use crate::hub::limits::{Holders, HubLimits};
 use crate::hub::member::Member;
 use crate::hub::outbox::Outbox;
 use crate::hub::pause::Pause;
@@ -65,7 +68,7 @@ use crate::hub::session::Session;
 use crate::hub::typing::Typing;
 use crate::store::log::{CommitHook, Handover, ReadLog};
 
-/// The hub's times.
+/// The hub's times and limits.
 #[derive(Clone, Copy, Debug)]
 pub struct HubConfig {
     /// How long an early arrival waits for what is missing before the log is read.
@@ -86,6 +89,8 @@ pub struct HubConfig {
     pub farewell_grace: Duration,
     /// The times of silence between nodes.
     pub peers: PeersConfig,
+    /// How many of what.
+    pub limits: HubLimits,
 }
 
 impl Default for HubConfig {
@@ -100,6 +105,7 @@ impl Default for HubConfig {
             offline_grace: Duration::from_secs(10),
             farewell_grace: Duration::from_secs(4),
             peers: PeersConfig::default(),
+            limits: HubLimits::default(),
         }
     }
 }
@@ -116,6 +122,7 @@ pub struct Hub {
     doubt: Notify,
     rooms: DashMap<RoomKey, Arc<Room>>,
     sessions: DashMap<SessionId, Arc<Session>>,
+    holders: Holders,
     agenda: Agenda,
     presence: Presence,
     typing: Typing,
@@ -144,6 +151,15 @@ pub struct Counts {
     pub peers: usize,
 }
 
+/// What waits for the sockets of a node, for gauges.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unsent {
+    /// Bytes, of any kind.
+    pub bytes: usize,
+    /// Sockets for which something waits.
+    pub sockets: usize,
+}
+
 impl Hub {
     /// A hub over a log, on a line to other nodes. [`Hub::run`] must be run beside it.
     pub fn new(log: Arc<dyn ReadLog>, line: Line, config: HubConfig) -> Self {
@@ -158,6 +174,7 @@ impl Hub {
             doubt: Notify::new(),
             rooms: DashMap::new(),
             sessions: DashMap::new(),
+            holders: Holders::default(),
             agenda: Agenda::default(),
             presence: Presence::default(),
             typing: Typing::default(),
@@ -172,11 +189,14 @@ impl Hub {
         }
     }
 
-    /// Takes a socket in that has authenticated.
+    /// Takes a socket in that has authenticated. Of one too many of a person or device the oldest is closed.
     pub fn open(&self, principal: Arc<Principal>, codec: Codec, outbox: Arc<Outbox>) -> Arc<Session> {
         let session = Arc::new(Session::new(principal, codec, outbox));
         let organization = session.organization();
         self.sessions.insert(session.id(), Arc::clone(&session));
+        if let Some(oldest) = self.holders.enter(&self.config.limits, &session) {
+            oldest.close(CloseCode::TooManySockets);
+        }
         if self.tenants.enter(organization, || self.bus.subscribe(Channel::Organization(organization))) {
             self.ask_soon(organization);
         }
@@ -186,6 +206,7 @@ impl Hub {
     /// Lets a session go, with everything that hangs on it.
     pub fn leave(&self, session: &Arc<Session>) {
         let was_open = self.sessions.remove(&session.id()).is_some();
+        self.holders.leave(session);
         self.inbox.unsubscribe(session);
         for member in session.all_attachments() {
             self.part(&member);
@@ -256,6 +277,13 @@ impl Hub {
         Counts { rooms: self.rooms.len(), sessions: self.sessions.len(), members, peers: self.peers.heard_count() }
     }
 
+    /// What waits for the sockets right now.
+    pub fn unsent(&self) -> Unsent {
+        self.sessions.iter().map(|session| session.outbox().unsent_bytes()).fold(Unsent::default(), |sum, bytes| {
+            Unsent { bytes: sum.bytes + bytes, sockets: sum.sockets + usize::from(bytes > 0) }
+        })
+    }
+
     async fn deliver_to(&self, room: &Arc<Room>, entries: Vec<Committed>) {
         let accepted = room.accept(entries);
         if let Some(head) = accepted.new_epoch {
@@ -289,9 +317,13 @@ impl Hub {
         self.rooms.get(&key).map(|room| Arc::clone(room.value()))
     }
 
-    fn room_or_new(&self, key: RoomKey) -> Arc<Room> {
+    /// None when the node holds as many as it may. Those who come in the same instant may make it one or two more.
+    fn room_or_new(&self, key: RoomKey) -> Option<Arc<Room>> {
+        if self.room(key).is_none() && self.rooms.len() >= self.config.limits.rooms {
+            return None;
+        }
         let new = || Arc::new(Room::new(key, self.bus.subscribe(Channel::Conversation(key))));
-        Arc::clone(self.rooms.entry(key).or_insert_with(new).value())
+        Some(Arc::clone(self.rooms.entry(key).or_insert_with(new).value()))
     }
 
     /// Every room that has started, with where it stands.

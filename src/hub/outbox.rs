@@ -248,6 +248,12 @@ impl Outbox {
         }
     }
 
+    /// What was not taken yet.
+    pub fn unsent_bytes(&self) -> usize {
+        let state = locked(&self.state);
+        state.half.len() + state.durable_bytes + state.control_bytes
+    }
+
     /// Waits until something waits that did not before, or the phase changes. Cancel-safe: a missed wake is remembered.
     pub async fn woken(&self) {
         self.wake.notified().await;

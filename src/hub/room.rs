@@ -23,9 +23,9 @@ use crate::hub::sequence::{Hole, Offered, Sequence};
 /// Entries of one turn, so that one write stays near what a socket takes.
 const TURN_ENTRIES_MAX: usize = 128;
 /// The tail kept in memory for those who come back.
-const TAIL_ENTRIES_MAX: usize = 256;
+pub const TAIL_ENTRIES_MAX: usize = 256;
 /// See [`TAIL_ENTRIES_MAX`].
-const TAIL_BYTES_MAX: usize = 256 * 1024;
+pub const TAIL_BYTES_MAX: usize = 256 * 1024;
 /// What an entry weighs besides its text.
 const ENTRY_BYTES: usize = 256;
 
@@ -72,9 +72,17 @@ pub(super) struct Accepted {
     pub new_epoch: Option<Head>,
 }
 
-/// The room was closed before it could be joined.
+/// Why a room was not joined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Closed;
+pub(super) enum NotJoined {
+    /// It was closed before.
+    Closed,
+    /// It has as many members as it may have.
+    Full {
+        /// How many that is.
+        max: usize,
+    },
+}
 
 /// A deliverer's turn at the room; dropping it lets the next one in.
 pub(super) struct Delivering<'a> {
@@ -108,11 +116,14 @@ impl Room {
         Arc::clone(&locked(&self.state).members)
     }
 
-    /// Takes a member in; from now on it is given every turn.
-    pub(super) fn join(&self, member: &Arc<Member>) -> Result<(), Closed> {
+    /// Takes a member in, unless there are `max` already; from now on it is given every turn.
+    pub(super) fn join(&self, member: &Arc<Member>, max: usize) -> Result<(), NotJoined> {
         let mut state = locked(&self.state);
         if state.is_closed {
-            return Err(Closed);
+            return Err(NotJoined::Closed);
+        }
+        if state.members.len() >= max {
+            return Err(NotJoined::Full { max });
         }
         Arc::make_mut(&mut state.members).push(Arc::clone(member));
         state.empty_since = None;

@@ -11,7 +11,7 @@ use parlour_protocol::close::CloseCode;
 use parlour_protocol::codec::Codec;
 use parlour_protocol::entry::Who;
 use parlour_protocol::id::{ConversationId, OrganizationId, SessionId};
-use parlour_protocol::limits::ROOMS_STAFF_MAX;
+use parlour_protocol::limits::{ROOMS_GUEST_MAX, ROOMS_STAFF_MAX};
 use parlour_protocol::push::Push;
 use serde::Serialize;
 
@@ -135,7 +135,7 @@ impl Session {
     pub fn rooms_max(&self) -> usize {
         match self.principal().actor {
             Actor::Staff { .. } | Actor::Service { .. } => ROOMS_STAFF_MAX,
-            Actor::Guest { .. } => 1,
+            Actor::Guest { .. } => ROOMS_GUEST_MAX,
         }
     }
 

@@ -20,13 +20,13 @@ use crate::domain::limits::LimitsProfile;
 use crate::hub::locked;
 
 /// Sockets of one address that may wait for their `hello`.
-const WAITING_PER_ADDRESS_MAX: usize = 64;
+pub const WAITING_PER_ADDRESS_MAX: usize = 64;
 /// Sockets of a node that may wait for their `hello`.
-const WAITING_MAX: usize = 2_000;
+pub const WAITING_MAX: usize = 2_000;
 /// Control frames per second, sustained; the burst is that of commands.
-const CONTROL_FRAMES_PER_SECOND: u32 = 10;
+pub const CONTROL_FRAMES_PER_SECOND: u32 = 10;
 /// Times over the command rate within [`OVER_WINDOW`] that end a socket.
-const OVER_MAX: usize = 3;
+pub const OVER_MAX: usize = 3;
 /// See [`OVER_MAX`].
 const OVER_WINDOW: Duration = Duration::from_secs(60);
 
@@ -140,6 +140,7 @@ impl Waiting {
         counts.total += 1;
         counts.by_address.insert(address, own + 1);
         drop(counts);
+        metrics::gauge!("parlour_sockets_waiting").increment(1.0);
         Some(Place { waiting: Arc::clone(self), address })
     }
 }
@@ -154,6 +155,7 @@ impl Drop for Place {
         } else {
             counts.by_address.remove(&self.address);
         }
+        metrics::gauge!("parlour_sockets_waiting").decrement(1.0);
     }
 }
 

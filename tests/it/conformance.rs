@@ -7,12 +7,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use parlour::domain::limits::LimitsProfile;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
 use parlour_testkit::actors::{Actor, Endpoint};
-use parlour_testkit::app::TestApp;
+use parlour_testkit::app::{TestApp, limited};
 use parlour_testkit::nodes::Nodes;
 use parlour_testkit::redis::redis_is_installed;
 
@@ -21,7 +20,7 @@ const SCENARIOS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/protocol/scenarios
 /// A server under its ordinary limits, with less patience for sockets that take no byte.
 async fn one_node() -> (TestApp, Actor) {
     let app = TestApp::start_with(|config| {
-        config.ws.limits = LimitsProfile::Standard;
+        limited(config);
         config.ws.stall_max = Duration::from_secs(15);
     })
     .await;

@@ -21,6 +21,7 @@ mod edge;
 mod edge_attacks;
 mod install;
 mod leases;
+mod limits;
 mod links;
 mod live;
 mod live_attacks;

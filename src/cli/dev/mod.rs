@@ -40,6 +40,7 @@ use crate::domain::limits::LimitsProfile;
 use crate::domain::secret::Peppers;
 use crate::http::HttpConfig;
 use crate::hub::HubConfig;
+use crate::hub::limits::HubLimits;
 use crate::listener::ListenerConfig;
 use crate::store::RequireDurability;
 use crate::store::migrate::{migrate, prepare_cluster};
@@ -230,7 +231,7 @@ fn app_config(
         },
         ws: WsConfig { allowed_origins: place.origins(), limits, drain_spread: DRAIN, ..WsConfig::default() },
         bus,
-        hub: HubConfig::default(),
+        hub: HubConfig { limits: HubLimits::under(limits), ..HubConfig::default() },
         listener: ListenerConfig::default(),
         drain: DRAIN,
     })

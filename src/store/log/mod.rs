@@ -29,7 +29,7 @@ use crate::store::tenant::TenantTx;
 /// Committers of a node. Each has a connection for its batches and one to wait for locked conversations.
 const COMMITTERS: usize = 2;
 /// Drafts without an answer yet, over all committers and both their lanes.
-const QUEUE_MAX: usize = 2_048;
+pub const QUEUE_MAX: usize = 2_048;
 /// The same while the database does not answer.
 const QUEUE_FAILING_MAX: usize = 256;
 
@@ -153,8 +153,7 @@ impl Log {
         if draft.holds_nul() {
             return Err(AppendError::Nul);
         }
-        let waiting = QUEUE_MAX - self.places.available_permits();
-        if self.failing.load(Ordering::Relaxed) && waiting >= QUEUE_FAILING_MAX {
+        if self.failing.load(Ordering::Relaxed) && self.waiting() >= QUEUE_FAILING_MAX {
             return Err(AppendError::unavailable("the database does not answer"));
         }
         let place = Arc::clone(&self.places).try_acquire_owned();
@@ -171,6 +170,11 @@ impl Log {
     /// As [`Log::submit`] and [`Submission::verdict`].
     pub async fn append(&self, draft: Draft) -> Result<Verdict, AppendError> {
         self.submit(draft)?.verdict().await
+    }
+
+    /// Drafts without an answer yet.
+    pub fn waiting(&self) -> usize {
+        QUEUE_MAX - self.places.available_permits()
     }
 
     fn lane_of(&self, room: RoomKey) -> usize {

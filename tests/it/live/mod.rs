@@ -4,9 +4,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 
-mod client;
+pub mod client;
 mod fanout;
 mod framing;
 mod rfc6455;
-mod stage;
+pub mod stage;
 mod storm;

@@ -16,6 +16,7 @@ use parlour::domain::policy::{Facts, Grant, Read};
 use parlour::domain::principal::{Actor, Organization, Principal, View};
 use parlour::domain::role::Role;
 use parlour::domain::room::{Committed, Head, RoomKey};
+use parlour::hub::limits::HubLimits;
 use parlour::hub::{Hub, HubConfig};
 use parlour::listener::{self, ListenerConfig, Stopping};
 use parlour::store::log::{Bounds, LogFuture, LogPage, Range, ReadLog};
@@ -269,7 +270,8 @@ impl Node {
             everyone: Mutex::default(),
             pages: AtomicUsize::new(0),
         });
-        let hub = Arc::new(Hub::new(Arc::clone(&log) as _, Line::alone(), HubConfig::default()));
+        let hub_config = HubConfig { limits: HubLimits::under(config.limits), ..HubConfig::default() };
+        let hub = Arc::new(Hub::new(Arc::clone(&log) as _, Line::alone(), hub_config));
         let organization = Organization { id: organization, name: "Meridian".to_owned(), active: true, version: 1 };
         let desk = Arc::new(TestDesk { log: Arc::clone(&log), hub: OnceLock::from(Arc::clone(&hub)), organization });
         let stopping = Stopping::default();

@@ -16,6 +16,7 @@ use parlour::bus::Line;
 use parlour::commands::Commands;
 use parlour::domain::limits::LimitsProfile;
 use parlour::http::{Api, HttpConfig, routes};
+use parlour::hub::limits::HubLimits;
 use parlour::hub::{Hub, HubConfig};
 use parlour::store::log::read::LogReader;
 use parlour::store::log::{Log, ReadLog};
@@ -124,10 +125,11 @@ impl Edge {
         let store = Store::new(&database.app_url, 4).expect("a store");
         let tasks = TaskTracker::new();
         let reader: Arc<dyn ReadLog> = Arc::new(LogReader::new(store.clone()));
-        let hub = Arc::new(Hub::new(Arc::clone(&reader), Line::alone(), HubConfig::default()));
+        let hub_config = HubConfig { limits: HubLimits::under(limits), ..HubConfig::default() };
+        let hub = Arc::new(Hub::new(Arc::clone(&reader), Line::alone(), hub_config));
         let log = Log::start(&store, &hub.commit_hook(), &tasks);
         let auth = Arc::new(Auth::new(store.clone(), auth_config(limits)).expect("the tests' keys"));
-        let commands = Arc::new(Commands::new(store.clone(), log, reader, hub, Arc::clone(&auth)));
+        let commands = Arc::new(Commands::new(store.clone(), log, reader, hub, Arc::clone(&auth), limits));
         let config = HttpConfig {
             public_url: "https://chat.example.test".into(),
             trusted_proxies: vec!["10.0.0.0/8".parse().expect("a network")],

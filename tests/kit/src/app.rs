@@ -7,6 +7,7 @@ use parlour::bus::BusConfig;
 use parlour::domain::limits::LimitsProfile;
 use parlour::http::HttpConfig;
 use parlour::hub::HubConfig;
+use parlour::hub::limits::HubLimits;
 use parlour::listener::ListenerConfig;
 use parlour::store::RequireDurability;
 use parlour::ws::WsConfig;
@@ -34,6 +35,11 @@ impl TestApp {
         Self::start_with(|_| {}).await
     }
 
+    /// Starts with the abuse limits in force.
+    pub async fn limited() -> Self {
+        Self::start_with(limited).await
+    }
+
     /// Starts with a changed configuration.
     pub async fn start_with(change: impl FnOnce(&mut AppConfig)) -> Self {
         Self::start_on(Database::fresh().await, change).await
@@ -55,6 +61,14 @@ impl TestApp {
     }
 }
 
+/// Puts the abuse limits in force.
+pub fn limited(config: &mut AppConfig) {
+    config.auth.limits = LimitsProfile::Standard;
+    config.http.limits = LimitsProfile::Standard;
+    config.ws.limits = LimitsProfile::Standard;
+    config.hub.limits = HubLimits::default();
+}
+
 fn config(database: &Database) -> AppConfig {
     AppConfig {
         database_url: SecretString::from(database.app_url.clone()),
@@ -69,7 +83,11 @@ fn config(database: &Database) -> AppConfig {
         },
         ws: WsConfig { limits: LimitsProfile::Test, ..WsConfig::default() },
         bus: BusConfig::Memory,
-        hub: HubConfig { offline_grace: Duration::from_millis(200), ..HubConfig::default() },
+        hub: HubConfig {
+            offline_grace: Duration::from_millis(200),
+            limits: HubLimits::under(LimitsProfile::Test),
+            ..HubConfig::default()
+        },
         listener: ListenerConfig::default(),
         drain: Duration::from_secs(5),
     }
