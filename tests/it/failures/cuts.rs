@@ -157,10 +157,11 @@ async fn a_client_that_is_cut_off_is_given_up_and_leaves_once() {
     let endpoint = Endpoint::at(([127, 0, 0, 1], tunnel.port()).into());
     let _phone = at(&maria, &endpoint).attached(scene.conversation).await;
     assert_eq!(scene.near.push("presence").await["state"], "online");
+    let sessions = async || scene.nodes.server(0).metric("parlour_sessions").await;
+    until("the gauge counts her", async || (sessions().await >= 4.0).then_some(())).await;
     tunnel.swallow();
     let cut_at = Instant::now();
-    let sessions = async || scene.nodes.server(0).metric("parlour_sessions").await;
-    assert_eq!(scene.amira.get("/api/v1/me").await["name"], "Amira", "nobody else notices");
+    scene.is_heard("nobody else notices", AT_ONCE).await;
     tokio::time::timeout(Duration::from_secs(60), async {
         while sessions().await > 3.0 {
             scene.says("still there?").await;
