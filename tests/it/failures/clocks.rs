@@ -135,7 +135,7 @@ async fn ends_at_the_instant(nodes: &Nodes, guests: &[Socket]) {
     let closed =
         futures_util::future::join_all(guests.iter().map(async |guest| (guest.closed().await, began.elapsed())));
     for (node, (code, after)) in closed.await.into_iter().enumerate() {
-        println!(
+        eprintln!(
             "a link of {seconds} s where the clock is off by {}: closed with {code} after {after:?}",
             OFF_BY[node]
         );

@@ -23,7 +23,7 @@ async fn is_found_in_the_log(scene: &Scene) {
     let first = scene.is_heard("the first", FOUND_FIRST).await;
     let (second, third) =
         (scene.is_heard("the second", FOUND_THEN).await, scene.is_heard("the third", FOUND_THEN).await);
-    println!("without the bus, at the other node after {first:?}, {second:?}, {third:?}");
+    eprintln!("without the bus, at the other node after {first:?}, {second:?}, {third:?}");
 }
 
 /// What a node that is without the bus says of itself.

@@ -138,7 +138,7 @@ async fn storm(nodes: &Nodes, visitors: usize) -> Storm {
     }
     back_after.sort_unstable();
     let (half, last) = (back_after[visitors / 2], back_after[visitors - 1]);
-    println!(
+    eprintln!(
         "{visitors} at once: half back after {half:?}, all after {last:?}; put off {put_off} times; slowest write {slowest_write:?}"
     );
     Storm { back_after, put_off, slowest_write }
