@@ -207,6 +207,8 @@ fn spawn_services(services: &Tasks, hub: &Arc<Hub>, commands: &Arc<Commands>) {
     tracker.spawn(async move { leases.run_leases(until).await });
     let (registration, until) = (Arc::clone(commands), stop.clone());
     tracker.spawn(async move { registration.run_registration(until).await });
+    let (clock, until) = (Arc::clone(commands), stop.clone());
+    tracker.spawn(async move { clock.run_clock(until).await });
     let (inbox, until) = (Arc::clone(commands), stop.clone());
     // Cancel-safe: a row that was not pushed is listed again by whoever reconnects.
     tracker.spawn(async move { until.run_until_cancelled(inbox.run_inbox()).await });

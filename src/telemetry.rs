@@ -85,6 +85,15 @@ pub fn start_metrics() -> Result<PrometheusHandle, TelemetryError> {
     metrics::describe_counter!("parlour_entries_committed_total", "Entries committed and handed to the hub.");
     metrics::describe_counter!("parlour_appends_total", "Calls of the append function, by outcome.");
     metrics::describe_histogram!("parlour_append_seconds", "Time of one call of the append function, commit included.");
+    metrics::describe_gauge!("parlour_log_failing", "1 while writes are given up because the database takes none.");
+    metrics::describe_histogram!(
+        "parlour_pool_wait_seconds",
+        "Time until a transaction had a connection of the pool and had begun."
+    );
+    metrics::describe_gauge!(
+        "parlour_clock_skew_seconds",
+        "By how much this machine's clock is ahead of the database's."
+    );
     metrics::describe_counter!("parlour_upgrades_put_off_total", "Sockets not taken on because too many came at once.");
     metrics::describe_gauge!("parlour_sockets_waiting", "Sockets that have not said hello yet.");
     metrics::describe_gauge!("parlour_unsent_bytes", "Bytes that wait for sockets to take them.");

@@ -3,6 +3,7 @@
 //! Nothing here knows a frame or a header; every function answers `Result<_, Failure>`. Facts about conversations are cached
 //! only to save a look-up: the write transaction compares their version, and a denial is decided again on fresh ones.
 
+mod clock;
 pub mod conversations;
 pub mod failure;
 pub mod inbox;
@@ -92,14 +93,19 @@ impl Commands {
         Ok(found)
     }
 
+    /// What rights were last decided on, if that is remembered.
+    pub fn remembered_facts(&self, principal: &Principal, conversation: ConversationId) -> Option<Facts> {
+        let room = RoomKey { organization: principal.organization.id, conversation };
+        self.facts.get(&room).map(|facts| facts.value().clone())
+    }
+
     /// A grant, decided on remembered facts where they allow and on fresh ones where they do not.
     async fn grant<A: Asked>(
         &self,
         principal: &Arc<Principal>,
         conversation: ConversationId,
     ) -> Result<Grant<A>, Failure> {
-        let room = RoomKey { organization: principal.organization.id, conversation };
-        let remembered = self.facts.get(&room).map(|facts| facts.value().clone());
+        let remembered = self.remembered_facts(principal, conversation);
         if let Some(grant) = remembered.and_then(|facts| authorize::<A>(principal, &facts).ok()) {
             return Ok(grant);
         }

@@ -24,6 +24,7 @@ use crate::hub::frame;
 use crate::hub::member::{Member, WentLive};
 use crate::hub::room::{NotJoined, Room, weight};
 use crate::hub::session::Session;
+use crate::store::error::StoreError;
 use crate::store::log::{Bounds, LogPage, Range};
 
 /// A log that takes longer to answer is not available.
@@ -199,7 +200,10 @@ impl Hub {
         };
         let page = timeout(READ_TIMEOUT, self.log.page(grant, range, limit)).await;
         let page = page.map_err(|_| log_unavailable(room.key(), "no answer in time"))?;
-        let page = page.map_err(|error| log_unavailable(room.key(), &error.to_string()))?;
+        let page = page.map_err(|error| match error {
+            StoreError::Unexpected(error) => unreadable(room.key(), &error),
+            error => log_unavailable(room.key(), &error.to_string()),
+        })?;
         let page = page.ok_or_else(not_found)?;
         if room.head().is_none_or(|head| head.epoch != page.bounds.epoch) {
             self.give_up(room, None);
@@ -355,6 +359,13 @@ fn not_found() -> ErrorBody {
 
 fn unavailable(message: &str) -> ErrorBody {
     ErrorBody::new(ErrorCode::Unavailable, message).with("retry_after_ms", 500)
+}
+
+/// Somebody must look at it; until then nobody reads the conversation from there.
+fn unreadable(key: RoomKey, error: &str) -> ErrorBody {
+    let conversation = key.conversation;
+    tracing::error!(conversation.id = %conversation, error, "conversation {conversation} cannot be attached to: its log cannot be read");
+    unavailable("the conversation cannot be read right now; try again")
 }
 
 fn log_unavailable(key: RoomKey, error: &str) -> ErrorBody {

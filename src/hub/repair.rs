@@ -25,11 +25,14 @@ use crate::hub::agenda::Due;
 use crate::hub::room::Room;
 use crate::hub::sequence::Hole;
 use crate::hub::{Hub, HubConfig, delivery, locked};
+use crate::store::error::StoreError;
 
 /// A read of the log that takes longer is given up and tried again.
 const READ_TIMEOUT: Duration = Duration::from_secs(2);
 /// Between two tries at the same hole.
 const RETRY_AFTER: Duration = Duration::from_millis(250);
+/// Between two tries at a hole that holds what cannot be read: until somebody mends it, or a version that can reads it.
+const UNREADABLE_RETRY_AFTER: Duration = Duration::from_secs(5);
 /// Between two tries to learn what became of an uncertain commit.
 const LOOK_UP_AGAIN: Duration = Duration::from_secs(1);
 /// Once in so many beacons peers are asked whom they hold of each organization, whatever was lost before.
@@ -151,6 +154,7 @@ impl Hub {
             let entries = match read {
                 Ok(Ok(entries)) if !entries.is_empty() => entries,
                 Ok(Ok(_)) => return self.agenda.at(Instant::now() + RETRY_AFTER, Due::Repair(key)),
+                Ok(Err(StoreError::Unexpected(error))) => return self.wait_until_mended(room, &error),
                 Ok(Err(error)) => return self.retry_repair(room, &error.to_string()),
                 Err(_) => return self.retry_repair(room, "the log did not answer in time"),
             };
@@ -168,6 +172,15 @@ impl Hub {
         let conversation = room.key().conversation;
         tracing::warn!(conversation.id = %conversation, error, "conversation {conversation} misses entries and its log cannot be read yet");
         self.agenda.at(Instant::now() + RETRY_AFTER, Due::Repair(room.key()));
+    }
+
+    /// The room stands still where its log cannot be read. Told once: trying again changes nothing by itself.
+    fn wait_until_mended(&self, room: &Room, error: &str) {
+        let conversation = room.key().conversation;
+        if room.stands_still() {
+            tracing::error!(conversation.id = %conversation, error, "conversation {conversation} stands still: its log cannot be read");
+        }
+        self.agenda.at(Instant::now() + UNREADABLE_RETRY_AFTER, Due::Repair(room.key()));
     }
 
     /// Compares where all rooms stand with the log, in one query: also those without members, which answer from memory whoever

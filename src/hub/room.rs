@@ -52,6 +52,8 @@ struct State {
     members: Members,
     empty_since: Option<Instant>,
     is_repairing: bool,
+    /// What is next in order cannot be read, and an operator was told.
+    stands_still: bool,
     is_closed: bool,
 }
 
@@ -177,7 +179,13 @@ impl Room {
         let mut state = locked(&self.state);
         let hole = if state.is_closed { None } else { state.sequence.hole() };
         state.is_repairing = hole.is_some();
+        state.stands_still &= state.is_repairing;
         hole
+    }
+
+    /// What is missing cannot be read; whether that is news.
+    pub(super) fn stands_still(&self) -> bool {
+        !std::mem::replace(&mut locked(&self.state).stands_still, true)
     }
 
     /// Whether entries wait although nobody delivers: a deliverer was dropped on its way.

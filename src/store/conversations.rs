@@ -277,7 +277,7 @@ impl Row {
 
     fn last_entry(&self) -> Option<Preview> {
         let kind = self.kind.clone()?;
-        let content = content(&kind, self.body.as_ref()?.0.clone()).ok()?;
+        let content = content(&kind, self.body.as_ref()?.0.clone())?;
         let line = match &content {
             Content::Message(text) | Content::Note(text) => text.text.as_str(),
             Content::Card(card) => card.card.offer.title.as_str(),

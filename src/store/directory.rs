@@ -15,8 +15,8 @@ use uuid::Uuid;
 
 use crate::domain::principal::{HolderKey, Organization};
 use crate::domain::room::{Head, RoomKey};
-use crate::store::Store;
 use crate::store::error::StoreError;
+use crate::store::{Asked, Store};
 
 /// Longest wait for the leases, whoever else reads them.
 const LEASES_TIMEOUT: Duration = Duration::from_secs(2);
@@ -138,6 +138,7 @@ impl Store {
             email
         )
         .fetch_optional(&self.pool)
+        .in_time()
         .await?;
         Ok(row.map(|row| LoginRow {
             person: PersonId(row.person),
@@ -155,6 +156,7 @@ impl Store {
     pub async fn person(&self, person: PersonId) -> Result<Option<(String, String)>, StoreError> {
         let row = sqlx::query!(r#"select email as "email!", name as "name!" from person_v1($1)"#, person.0)
             .fetch_optional(&self.pool)
+            .in_time()
             .await?;
         Ok(row.map(|row| (row.email, row.name)))
     }
@@ -173,6 +175,7 @@ impl Store {
             person.0
         )
         .fetch_optional(&self.pool)
+        .in_time()
         .await?;
         Ok(row.map(|row| StaffRow {
             organization: organization(scope.0, row.organization_name, &row.status, row.organization_version),
@@ -194,6 +197,7 @@ impl Store {
             digest
         )
         .fetch_optional(&self.pool)
+        .in_time()
         .await?;
         Ok(row.map(|row| ShareRef {
             organization: OrganizationId(row.organization),
@@ -208,7 +212,7 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn share_blocked(&self, digest: &[u8]) -> Result<(), StoreError> {
-        sqlx::query!(r#"select share_blocked_v1($1)::text as done"#, digest).fetch_one(&self.pool).await?;
+        sqlx::query!(r#"select share_blocked_v1($1)::text as done"#, digest).fetch_one(&self.pool).in_time().await?;
         Ok(())
     }
 
@@ -233,6 +237,7 @@ impl Store {
             guest.0
         )
         .fetch_optional(&self.pool)
+        .in_time()
         .await?;
         Ok(row.map(|row| GuestRow {
             organization: organization(scope.0, row.organization_name, &row.status, row.organization_version),
@@ -259,6 +264,7 @@ impl Store {
             digest
         )
         .fetch_optional(&self.pool)
+        .in_time()
         .await?;
         Ok(row.map(|row| ApiKeyRow {
             organization: organization(row.organization, row.organization_name, &row.status, row.organization_version),
@@ -286,6 +292,7 @@ impl Store {
             key.0
         )
         .fetch_optional(&self.pool)
+        .in_time()
         .await?;
         Ok(row.map(|row| ApiKeyRow {
             organization: organization(scope.0, row.organization_name, &row.status, row.organization_version),
@@ -360,6 +367,7 @@ impl Store {
             &conversations
         )
         .fetch_all(&self.pool)
+        .in_time()
         .await?;
         Ok(rows
             .into_iter()

@@ -29,7 +29,7 @@ impl From<sqlx::Error> for StoreError {
 }
 
 /// SQLSTATE classes (PostgreSQL, appendix A) after which the same statement can succeed: connection, resources, operator
-/// intervention, statement or lock timeouts, serialization.
+/// intervention, statement or lock timeouts, serialization; and a database that is read-only for now.
 fn is_transient(code: &str) -> bool {
-    matches!(code.get(..2), Some("08" | "53" | "57" | "40")) || code == "55P03"
+    matches!(code.get(..2), Some("08" | "53" | "57" | "40")) || matches!(code, "55P03" | "25006")
 }

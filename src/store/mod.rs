@@ -41,6 +41,8 @@ const LOCK_TIMEOUT_MS: &str = "500";
 const IDLE_IN_TRANSACTION_TIMEOUT_MS: &str = "5000";
 /// Longest wait for a pooled connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Longest wait for an answer, the wait for a connection included: what swallows everything closes nothing.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// Longest wait for the rest of an answer that nobody waits for any more; then its connection is dropped.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -104,6 +106,16 @@ impl Store {
         Ok(if kept { Durability::Kept } else { Durability::Relaxed })
     }
 }
+
+/// A question to the database.
+trait Asked<T>: Future<Output = Result<T, sqlx::Error>> + Sized {
+    /// Waits no longer than [`ANSWER_TIMEOUT`]. The connection is looked after when it is given back.
+    async fn in_time(self) -> Result<T, sqlx::Error> {
+        timeout(ANSWER_TIMEOUT, self).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+    }
+}
+
+impl<T, F: Future<Output = Result<T, sqlx::Error>>> Asked<T> for F {}
 
 /// Whether a connection that was given back has answered everything it was asked. The pool looks, too, but for as long as it
 /// takes: every answer that the network lost would cost it a place for good.

@@ -5,8 +5,8 @@
 use parlour_protocol::id::{OrganizationId, PersonId};
 use uuid::Uuid;
 
-use crate::store::Store;
 use crate::store::error::StoreError;
+use crate::store::{Asked, Store};
 
 /// A spent refresh token's bearer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +55,7 @@ impl Store {
             new.logo
         )
         .fetch_one(&self.pool)
+        .in_time()
         .await?;
         Ok(())
     }
@@ -69,6 +70,7 @@ impl Store {
             slug
         )
         .fetch_optional(&self.pool)
+        .in_time()
         .await?;
         Ok(row.map(|row| (OrganizationId(row.organization), row.name)))
     }
@@ -86,6 +88,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         sqlx::query!(r#"select create_person_v1($1, $2, $3, $4)::text as done"#, person.0, email, name, password_hash)
             .fetch_one(&self.pool)
+            .in_time()
             .await?;
         Ok(())
     }
@@ -102,6 +105,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         sqlx::query!(r#"select add_membership_v1($1, $2, $3)::text as done"#, organization.0, person.0, role)
             .fetch_one(&self.pool)
+            .in_time()
             .await?;
         Ok(())
     }
@@ -126,6 +130,7 @@ impl Store {
             seconds
         )
         .fetch_one(&self.pool)
+        .in_time()
         .await?;
         Ok(())
     }
@@ -148,6 +153,7 @@ impl Store {
             seconds
         )
         .fetch_optional(&self.pool)
+        .in_time()
         .await?;
         Ok(row.map(|row| Refreshed {
             person: PersonId(row.person),
@@ -161,7 +167,7 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn revoke_refresh(&self, digest: &[u8]) -> Result<(), StoreError> {
-        sqlx::query!(r#"select revoke_refresh_v1($1)::text as done"#, digest).fetch_one(&self.pool).await?;
+        sqlx::query!(r#"select revoke_refresh_v1($1)::text as done"#, digest).fetch_one(&self.pool).in_time().await?;
         Ok(())
     }
 }

@@ -3,12 +3,14 @@
 //! BEGIN and the setting that row-level security reads travel in one round trip, and the setting ends with the transaction:
 //! a pooled connection never remembers an organization. Only `store` can reach the connection inside.
 
+use std::time::Instant;
+
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Postgres, Transaction};
 
 use crate::domain::principal::OrgScope;
-use crate::store::Store;
 use crate::store::error::StoreError;
+use crate::store::{Asked, Store};
 
 /// A transaction that sees and writes one organization's rows. Dropped without [`TenantTx::commit`], it is rolled back.
 #[derive(Debug)]
@@ -28,7 +30,10 @@ impl Store {
             "begin; select set_config('app.current_organization_id', '{}', true)",
             scope.organization().0.hyphenated()
         );
-        let tx = self.pool.begin_with(AssertSqlSafe(begin)).await?;
+        let began = Instant::now();
+        let begun = self.pool.begin_with(AssertSqlSafe(begin)).in_time().await;
+        metrics::histogram!("parlour_pool_wait_seconds").record(began.elapsed());
+        let tx = begun?;
         Ok(TenantTx { tx, scope })
     }
 }

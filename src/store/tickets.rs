@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use parlour_protocol::id::{ApiKeyId, GuestId, OrganizationId, PersonId, ShareId};
 
-use crate::store::Store;
 use crate::store::error::StoreError;
+use crate::store::{Asked, Store};
 
 /// Whose credential a ticket stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +68,7 @@ impl Store {
             milliseconds(life)
         )
         .fetch_one(&self.pool)
+        .in_time()
         .await?;
         Ok(())
     }
@@ -83,6 +84,7 @@ impl Store {
             digest
         )
         .fetch_optional(&self.pool)
+        .in_time()
         .await?;
         Ok(row.and_then(|row| {
             let holder = match (row.kind.as_str(), row.share, row.session_version) {

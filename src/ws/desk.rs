@@ -52,6 +52,10 @@ pub trait Desk: Send + Sync + 'static {
     /// What a decision about a conversation needs, and its name.
     fn facts(&self, principal: Arc<Principal>, conversation: ConversationId) -> Answer<'_, (Facts, ConversationRef)>;
 
+    /// The last that is known of that without asking anybody, for what is not worth refusing while the database is away. Never for
+    /// a write, nor for reading entries.
+    fn remembered_facts(&self, principal: &Principal, conversation: ConversationId) -> Option<Facts>;
+
     /// How far others have read, in the numbers of the grant's principal; for staff, what guests have seen of cards, too.
     fn readers(&self, grant: Grant<Read>) -> Answer<'_, (Vec<Receipt>, Option<Vec<CardSeen>>)>;
 

@@ -86,6 +86,10 @@ impl Desk for FrontDesk {
         })
     }
 
+    fn remembered_facts(&self, principal: &Principal, conversation: ConversationId) -> Option<Facts> {
+        self.commands.remembered_facts(principal, conversation)
+    }
+
     fn readers(&self, grant: Grant<Read>) -> Answer<'_, (Vec<Receipt>, Option<Vec<CardSeen>>)> {
         Box::pin(async move { self.commands.readers(&grant).await.map_err(outward) })
     }

@@ -81,7 +81,7 @@ fn claimed(bytes: &[u8]) -> Option<Channel> {
     }
 }
 
-fn kinds(message: &Message) -> Vec<&'static str> {
+fn kinds(message: &Message) -> Vec<&str> {
     match message {
         Message::Entries(entries) => entries.iter().take(4).map(|entry| entry.entry.content.kind()).collect(),
         Message::Sign(Sign::Typing { .. }) => vec!["typing"],

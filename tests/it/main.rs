@@ -19,6 +19,7 @@ mod dev;
 mod devdb;
 mod edge;
 mod edge_attacks;
+mod failures;
 mod install;
 mod leases;
 mod limits;

@@ -7,7 +7,6 @@
 use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -20,6 +19,7 @@ use crate::domain::room::{Committed, RoomKey};
 use crate::store::error::StoreError;
 use crate::store::log::append::{Verdict, Wait, call};
 use crate::store::log::queue::Pending;
+use crate::store::log::trouble::Trouble;
 use crate::store::log::{CommitHook, Handover};
 
 /// Pause between two tries to reach the database.
@@ -31,14 +31,13 @@ const CALL_GRACE: Duration = Duration::from_millis(500);
 pub(in crate::store::log) struct Committer {
     options: PgConnectOptions,
     hook: CommitHook,
-    /// Set while the database does not answer; admission is narrower then.
-    failing: Arc<AtomicBool>,
+    trouble: Arc<Trouble>,
     connection: Option<PgConnection>,
 }
 
 impl Committer {
-    pub fn new(options: PgConnectOptions, hook: &CommitHook, failing: &Arc<AtomicBool>) -> Self {
-        Self { options, hook: Arc::clone(hook), failing: Arc::clone(failing), connection: None }
+    pub fn new(options: PgConnectOptions, hook: &CommitHook, trouble: &Arc<Trouble>) -> Self {
+        Self { options, hook: Arc::clone(hook), trouble: Arc::clone(trouble), connection: None }
     }
 
     /// Commits a batch, answers everybody in it and calls the hook. Gives back, in order, what is locked elsewhere.
@@ -125,14 +124,15 @@ impl Committer {
         loop {
             let error = match self.try_call(batch, wait, deadline).await {
                 Ok(verdicts) => {
-                    self.failing.store(false, Ordering::Relaxed);
+                    self.trouble.over();
                     return Ok(verdicts);
                 }
                 Err(CallError::Unreached(error)) => error,
                 Err(error) => return Err(error),
             };
-            self.failing.store(true, Ordering::Relaxed);
+            self.trouble.met();
             if Instant::now() + RECONNECT_PAUSE >= deadline {
+                self.trouble.given_up(&error);
                 return Err(CallError::Unreached(error));
             }
             tokio::time::sleep(RECONNECT_PAUSE).await;
@@ -216,7 +216,9 @@ fn classify(error: sqlx::Error) -> CallError {
             if code == "55P03" {
                 return CallError::Locked;
             }
-            matches!(code.get(..2), Some("08" | "53" | "55" | "57" | "40")) || !is_rolled_back(&error)
+            matches!(code.get(..2), Some("08" | "53" | "55" | "57" | "40"))
+                || code == "25006"
+                || !is_rolled_back(&error)
         }
         sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut => true,
         _ => false,

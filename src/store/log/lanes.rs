@@ -6,7 +6,6 @@
 //! back when its queue there is empty and its entries are handed over.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sqlx::postgres::PgConnectOptions;
@@ -17,6 +16,7 @@ use crate::store::log::CommitHook;
 use crate::store::log::append::Wait;
 use crate::store::log::committer::Committer;
 use crate::store::log::queue::{BATCH_MAX, Pending, take_batch};
+use crate::store::log::trouble::Trouble;
 
 /// Drafts of one conversation in the patient lane, so that a locked conversation does not take every place of the log.
 const PATIENTS_OF_ROOM_MAX: usize = 256;
@@ -84,7 +84,7 @@ pub(in crate::store::log) fn lanes(
     queue: mpsc::Receiver<Pending>,
     options: &PgConnectOptions,
     hook: &CommitHook,
-    failing: &Arc<AtomicBool>,
+    trouble: &Arc<Trouble>,
 ) -> (FastLane, PatientLane) {
     let patients = Patients::default();
     // Unbounded, yet bounded: whatever is in it holds one of the log's places.
@@ -92,12 +92,12 @@ pub(in crate::store::log) fn lanes(
     let patient_options = options.clone().options([("lock_timeout", PATIENT_LOCK_TIMEOUT_MS)]);
     let fast = FastLane {
         queue,
-        committer: Committer::new(options.clone(), hook, failing),
+        committer: Committer::new(options.clone(), hook, trouble),
         carried: VecDeque::new(),
         patients: patients.clone(),
         patient_lane,
     };
-    let committer = Committer::new(patient_options, hook, failing);
+    let committer = Committer::new(patient_options, hook, trouble);
     (fast, PatientLane { handed_over, committer, carried: VecDeque::new(), patients })
 }
 

@@ -8,10 +8,10 @@ mod committer;
 mod lanes;
 mod queue;
 pub mod read;
+mod trouble;
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use parlour_protocol::entry::{NumberedEntry, Position};
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -24,6 +24,7 @@ use crate::store::Store;
 use crate::store::error::StoreError;
 use crate::store::log::append::Verdict;
 use crate::store::log::queue::Pending;
+use crate::store::log::trouble::Trouble;
 use crate::store::tenant::TenantTx;
 
 /// Committers of a node. Each has a connection for its batches and one to wait for locked conversations.
@@ -125,23 +126,23 @@ pub struct Log {
     queues: Vec<mpsc::Sender<Pending>>,
     /// One for each draft that may be without an answer.
     places: Arc<Semaphore>,
-    failing: Arc<AtomicBool>,
+    trouble: Arc<Trouble>,
 }
 
 impl Log {
     /// Starts the committers on the tracker; they end when the log is dropped and their queues are empty.
     pub fn start(store: &Store, hook: &CommitHook, tracker: &TaskTracker) -> Self {
-        let failing = Arc::new(AtomicBool::new(false));
+        let trouble = Arc::new(Trouble::none());
         let queues = (0..COMMITTERS)
             .map(|_| {
                 let (sender, queue) = mpsc::channel(QUEUE_MAX);
-                let (fast, patient) = lanes::lanes(queue, store.options(), hook, &failing);
+                let (fast, patient) = lanes::lanes(queue, store.options(), hook, &trouble);
                 tracker.spawn(fast.run());
                 tracker.spawn(patient.run());
                 sender
             })
             .collect();
-        Self { queues, places: Arc::new(Semaphore::new(QUEUE_MAX)), failing }
+        Self { queues, places: Arc::new(Semaphore::new(QUEUE_MAX)), trouble }
     }
 
     /// Takes a draft's place in the order of its conversation, now. The submission answers after COMMIT; whatever was accepted
@@ -153,7 +154,7 @@ impl Log {
         if draft.holds_nul() {
             return Err(AppendError::Nul);
         }
-        if self.failing.load(Ordering::Relaxed) && self.waiting() >= QUEUE_FAILING_MAX {
+        if self.trouble.is_failing() && self.waiting() >= QUEUE_FAILING_MAX {
             return Err(AppendError::unavailable("the database does not answer"));
         }
         let place = Arc::clone(&self.places).try_acquire_owned();

@@ -18,8 +18,9 @@ use crate::store::log::append::Verdict;
 pub(in crate::store::log) const BATCH_MAX: usize = 512;
 /// Drafts of one organization in one call while others wait.
 const BATCH_ORGANIZATION_MAX: usize = 64;
-/// Life of a draft in the queues; after it nothing new is tried.
-const DEADLINE: Duration = Duration::from_secs(2);
+/// Life of a draft in the queues; after it nothing new is tried, and what was begun may take half a second more: an answer
+/// within two.
+const DEADLINE: Duration = Duration::from_millis(1_500);
 
 /// A draft with whoever waits for its verdict.
 pub(in crate::store::log) struct Pending {

@@ -26,13 +26,10 @@ use crate::store::tenant::TenantTx;
 /// What an entry costs in a page beside its body, in bytes of JSON.
 const ENTRY_OVERHEAD_BYTES: usize = 320;
 
-/// The entry content of a stored kind and body.
-///
-/// # Errors
-/// When this version of the code does not know them.
-pub(in crate::store) fn content(kind: &str, body: Value) -> Result<Content, StoreError> {
-    serde_json::from_value(json!({ "kind": kind, "body": body }))
-        .map_err(|error| StoreError::Unexpected(format!("entry of kind {kind}: {error}")))
+/// The entry content of a stored kind and body; none when this version of the code does not know them. Why is not told, because
+/// it would repeat what people wrote, and errors are logged.
+pub(in crate::store) fn content(kind: &str, body: Value) -> Option<Content> {
+    serde_json::from_value(json!({ "kind": kind, "body": body })).ok()
 }
 
 struct EntryRow {
@@ -59,7 +56,7 @@ impl EntryRow {
     }
 
     fn into_entry(self) -> Result<Entry, StoreError> {
-        let unknown = |what: &str| StoreError::Unexpected(format!("entry {}: unknown {what}", self.id));
+        let unknown = |what: &str| StoreError::Unexpected(format!("entry {} cannot be read: unknown {what}", self.id));
         Ok(Entry {
             id: EntryId(self.id),
             client_id: ClientId(self.client_id),
@@ -70,7 +67,7 @@ impl EntryRow {
                 name: self.author_name.clone(),
             },
             at: Timestamp(self.at),
-            content: content(&self.kind, self.body.0)?,
+            content: content(&self.kind, self.body.0).ok_or_else(|| unknown("body"))?,
         })
     }
 }

@@ -192,6 +192,10 @@ impl Desk for TestDesk {
         })
     }
 
+    fn remembered_facts(&self, _principal: &Principal, _conversation: ConversationId) -> Option<Facts> {
+        None
+    }
+
     fn readers(&self, _grant: Grant<Read>) -> Answer<'_, (Vec<Receipt>, Option<Vec<CardSeen>>)> {
         Box::pin(async { Ok((Vec::new(), None)) })
     }

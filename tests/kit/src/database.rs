@@ -2,7 +2,7 @@
 //!
 //! The shared cluster is relaxed (no fsync) and dies with the process. Fault tests take a durable cluster of their own.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use parlour::devdb::{Cluster, ClusterOptions, Durability, Host};
@@ -57,6 +57,11 @@ pub async fn durable_cluster() -> (Cluster, PathBuf) {
     (start(data_dir.clone(), Durability::Durable).await, data_dir)
 }
 
+/// A durable cluster in a directory of the caller's.
+pub async fn durable_cluster_in(data_dir: &Path) -> Cluster {
+    start(data_dir.to_owned(), Durability::Durable).await
+}
+
 async fn shared_cluster() -> Cluster {
     let cluster = start(scratch_dir("shared"), Durability::Relaxed).await;
     create_migrated(&cluster, TEMPLATE).await;
@@ -69,7 +74,8 @@ async fn start(data_dir: PathBuf, durability: Durability) -> Cluster {
     Cluster::start(options).await.expect("a private cluster")
 }
 
-fn scratch_dir(name: &str) -> PathBuf {
+/// A directory of this test program's own; what gone ones left is removed.
+pub fn scratch_dir(name: &str) -> PathBuf {
     let parent = std::env::temp_dir();
     for old in std::fs::read_dir(&parent).into_iter().flatten().flatten() {
         let file_name = old.file_name();

@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::{Arc, Mutex};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::{Method, StatusCode};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
@@ -19,7 +20,8 @@ use crate::until::until;
 /// A running server process; dropped, it is killed.
 pub struct Server {
     child: Child,
-    log: JoinHandle<String>,
+    log: Arc<Mutex<String>>,
+    logging: JoinHandle<()>,
     database_url: String,
     settings: Vec<(String, String)>,
     address: std::net::SocketAddr,
@@ -34,9 +36,14 @@ impl Server {
 
     /// Starts with more settings.
     pub async fn start_with(database: &Database, settings: &[(&str, &str)]) -> Self {
-        let (address, admin) = (free_address().await, free_address().await);
         let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Self::start_at(address, admin, database.app_url.clone(), settings).await
+        Self::start_reaching(database.app_url.clone(), settings).await
+    }
+
+    /// Starts with the database at another address of it, such as a tunnel's.
+    pub async fn start_reaching(database_url: String, settings: Vec<(String, String)>) -> Self {
+        let (address, admin) = (free_address().await, free_address().await);
+        Self::start_at(address, admin, database_url, settings).await
     }
 
     /// Where it is reached.
@@ -88,7 +95,22 @@ impl Server {
         let mut stdout = self.child.stdout.take().expect("a pipe");
         stdout.read_to_string(&mut printed).await.expect("UTF-8");
         assert_eq!(printed, "", "serve prints no result");
-        self.log.await.expect("no panic")
+        self.logging.await.expect("no panic");
+        self.log.lock().expect("no panic").clone()
+    }
+
+    /// Lines logged so far that hold these words.
+    pub fn logged(&self, words: &str) -> Vec<String> {
+        let log = self.log.lock().expect("no panic");
+        log.lines().filter(|line| line.contains(words)).map(ToOwned::to_owned).collect()
+    }
+
+    /// A metric's value now, summed over its labels; 0 while there is none.
+    pub async fn metric(&self, name: &str) -> f64 {
+        let answer = reqwest::get(format!("{}/metrics", self.admin().http)).await.expect("an answer");
+        let text = answer.text().await.expect("a text");
+        let values = text.lines().filter(|line| line.split([' ', '{']).next() == Some(name));
+        values.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
     }
 
     async fn start_at(
@@ -114,14 +136,18 @@ impl Server {
             .kill_on_drop(true)
             .spawn()
             .expect("the server starts");
-        let mut stderr = child.stderr.take().expect("a pipe");
+        let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+        let log = Arc::<Mutex<String>>::default();
+        let kept = Arc::clone(&log);
         // Read while it runs: a full pipe would hold the server up.
-        let log = tokio::spawn(async move {
-            let mut log = String::new();
-            stderr.read_to_string(&mut log).await.expect("UTF-8");
-            log
+        let logging = tokio::spawn(async move {
+            while let Some(line) = lines.next_line().await.expect("UTF-8") {
+                let mut log = kept.lock().expect("no panic");
+                log.push_str(&line);
+                log.push('\n');
+            }
         });
-        let mut server = Self { child, log, database_url, settings, address, admin };
+        let mut server = Self { child, log, logging, database_url, settings, address, admin };
         let endpoint = server.endpoint();
         until("the server is ready", || {
             assert!(server.child.try_wait().expect("its state").is_none(), "the server ended");
