@@ -3,7 +3,7 @@
 //! However it ends (done, interrupted, out of time, a panic of any task), the machine is stopped before this returns. Look at
 //! `machine/`, `workload/`, `checkers/` for the parts.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
 
