@@ -4,5 +4,6 @@
 mod checkers;
 mod history;
 mod plan;
+mod report;
 
 fn main() {}

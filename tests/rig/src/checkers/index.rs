@@ -170,7 +170,12 @@ pub fn is_refused_for_good(op: &Op) -> bool {
         Outcome::Refused(code) => {
             let is_about_rights = matches!(
                 code.as_str(),
-                "UNAUTHENTICATED" | "FORBIDDEN" | "NOT_FOUND" | "ORGANIZATION_SUSPENDED" | "RATE_LIMITED" | "UNAVAILABLE"
+                "UNAUTHENTICATED"
+                    | "FORBIDDEN"
+                    | "NOT_FOUND"
+                    | "ORGANIZATION_SUSPENDED"
+                    | "RATE_LIMITED"
+                    | "UNAVAILABLE"
             );
             !is_about_rights || op.tries <= 1
         }

@@ -17,7 +17,8 @@ const SLACK: Duration = Duration::from_secs(3);
 
 /// See the module.
 pub fn check(index: &Index) -> Verdict {
-    let mut verdict = Verdict::new("C11", "every operation ends, everything recovers, and every room works at every node");
+    let mut verdict =
+        Verdict::new("C11", "every operation ends, everything recovers, and every room works at every node");
     let history = index.history;
     let ended: BTreeSet<Person> = history.revocations.iter().map(|end| end.person).collect();
     for op in history.ops.iter().filter(|op| op.invoked < history.ended && !ended.contains(&op.person)) {
@@ -31,7 +32,10 @@ pub fn check(index: &Index) -> Verdict {
         match strike.recovered {
             Some(at) => longest = longest.max(at.saturating_sub(strike.healed)),
             None => verdict.violated("unrecovered", || {
-                format!("fault {number} ({kind:?}) was over at {} ms, and what it broke did not recover", strike.healed / 1_000_000)
+                format!(
+                    "fault {number} ({kind:?}) was over at {} ms, and what it broke did not recover",
+                    strike.healed / 1_000_000
+                )
             }),
         }
     }
@@ -59,7 +63,8 @@ fn definite(op: &Op, calm: Nanos, verdict: &mut Verdict) {
             let took = at.saturating_sub(op.invoked.max(calm));
             if took > nanos(ANSWERED + SLACK) {
                 let took = took / 1_000_000;
-                verdict.violated("slow", || format!("op {id} in room {room} took {took} ms although nothing was broken"));
+                verdict
+                    .violated("slow", || format!("op {id} in room {room} took {took} ms although nothing was broken"));
             }
         }
     }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::history::{Act, History};
+use crate::history::{Act, Event, History};
 use crate::plan::Kind;
 use index::Index;
 
@@ -16,7 +16,7 @@ mod bounds;
 mod dense;
 mod durable;
 #[cfg(test)]
-mod fixture;
+pub mod fixture;
 mod index;
 mod liveness;
 mod presence;
@@ -107,6 +107,11 @@ pub fn check(history: &History) -> Vec<Verdict> {
         }
     }
     verdicts
+}
+
+/// Whether a reader was given an entry.
+pub fn is_entry(event: &Event) -> bool {
+    index::given(event).is_some()
 }
 
 /// Whether a run must have given a checker something to look at.

@@ -64,7 +64,10 @@ fn writes(index: &Index, ends: &HashMap<Person, Vec<(&Revocation, Nanos)>>, verd
             let late = (op.invoked - effective) / 1_000_000;
             verdict.violated("written", || {
                 let (person, room) = (op.person.0, op.room.0);
-                format!("person {person} ({}) began op {} {late} ms later, and it is {seq} of room {room}", end.how, op.id.0)
+                format!(
+                    "person {person} ({}) began op {} {late} ms later, and it is {seq} of room {room}",
+                    end.how, op.id.0
+                )
             });
         }
     }
@@ -115,7 +118,9 @@ impl Heard<'_> {
     /// Nothing that was begun long after the end is given.
     fn hears(&self, event: &Event, excuses: &(Windows, Windows), verdict: &mut Verdict) {
         let Some(given) = given(event) else { return };
-        let Some(op) = given.op.and_then(|op| self.index.op(op)).filter(|op| op.invoked > self.effective) else { return };
+        let Some(op) = given.op.and_then(|op| self.index.op(op)).filter(|op| op.invoked > self.effective) else {
+            return;
+        };
         verdict.looked();
         let noticed = excuses.0.free(self.effective, op.invoked) > nanos(NOTICED + SLACK);
         let withheld = excuses.1.free(self.effective, op.invoked) > nanos(WITHHELD + SLACK);
