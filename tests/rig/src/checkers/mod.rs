@@ -53,6 +53,17 @@ pub struct Verdict {
     pub figures: BTreeMap<&'static str, f64>,
 }
 
+/// What came of a promise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It was tried, and kept.
+    Kept,
+    /// The run had nothing to try it with.
+    Untried,
+    /// It was broken.
+    Broken,
+}
+
 impl Verdict {
     fn new(checker: &'static str, promise: &'static str) -> Self {
         let (kinds, figures) = (BTreeMap::new(), BTreeMap::new());
@@ -78,7 +89,16 @@ impl Verdict {
         self.kinds.get(kind).copied().unwrap_or_default()
     }
 
-    /// Whether the promise was kept.
+    /// What came of the promise.
+    pub fn state(&self) -> State {
+        match (self.count, self.checked) {
+            (0, 0) => State::Untried,
+            (0, _) => State::Kept,
+            _ => State::Broken,
+        }
+    }
+
+    /// Whether the promise was kept, as far as it was tried.
     pub fn is_kept(&self) -> bool {
         self.count == 0
     }

@@ -8,7 +8,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use crate::checkers::Verdict;
+use crate::checkers::{State, Verdict};
 use crate::history::History;
 use crate::plan::Plan;
 
@@ -47,12 +47,13 @@ pub fn table(figures: &Figures, verdicts: &[Verdict]) -> String {
     }
     text.push('\n');
     for verdict in verdicts {
-        let (glyph, found) = if verdict.is_kept() {
-            ("✓", format!("kept     {:>12} looked at", thousands(verdict.checked)))
-        } else {
-            ("✗", format!("BROKEN   {:>12} violations", thousands(verdict.count)))
+        let (glyph, word, number, what) = match verdict.state() {
+            State::Kept => ("✓", "kept", verdict.checked, "looked at"),
+            State::Untried => ("–", "untried", 0, "looked at"),
+            State::Broken => ("✗", "BROKEN", verdict.count, "violations"),
         };
-        let _ = writeln!(text, "  {glyph} {:<4} {found}   {}", verdict.checker, verdict.promise);
+        let found = format!("{word:<8} {:>12} {what:<10}", thousands(number));
+        let _ = writeln!(text, "  {glyph} {:<4} {found}  {}", verdict.checker, verdict.promise);
         for what in verdict.violations.iter().take(TOLD) {
             let _ = writeln!(text, "         - {what}");
         }
@@ -66,12 +67,19 @@ pub fn table(figures: &Figures, verdicts: &[Verdict]) -> String {
 
 /// One sentence for the whole run.
 pub fn conclusion(verdicts: &[Verdict]) -> String {
-    let broken: Vec<&str> =
-        verdicts.iter().filter(|verdict| !verdict.is_kept()).map(|verdict| verdict.checker).collect();
-    if broken.is_empty() {
-        return format!("All {} promises were kept.", verdicts.len());
+    let of = |state: State| -> Vec<&str> {
+        verdicts.iter().filter(|verdict| verdict.state() == state).map(|verdict| verdict.checker).collect()
+    };
+    let (broken, untried) = (of(State::Broken), of(State::Untried));
+    let mut text = match (broken.len(), untried.len()) {
+        (0, 0) => format!("All {} promises were kept.", verdicts.len()),
+        (0, _) => format!("{} promises were kept.", verdicts.len() - untried.len()),
+        (some, _) => format!("{some} of {} promises broken: {}.", verdicts.len(), broken.join(", ")),
+    };
+    if !untried.is_empty() {
+        let _ = write!(text, " Not tried: {}.", untried.join(", "));
     }
-    format!("{} of {} promises were broken: {}.", broken.len(), verdicts.len(), broken.join(", "))
+    text
 }
 
 /// The figures that come first, with a remark each.
@@ -141,6 +149,14 @@ mod tests {
     }
 
     #[test]
+    fn what_nothing_was_there_for_is_not_called_kept() {
+        let mut story = Story::new();
+        story.say(crate::history::Person(0));
+        let verdicts = check(&story.end());
+        assert_eq!(conclusion(&verdicts), "10 promises were kept. Not tried: C6, C7.");
+    }
+
+    #[test]
     fn a_broken_promise_is_told_with_what_broke_it() {
         let mut history = Story::whole();
         history.readings[0].entries.remove(2);
@@ -149,7 +165,7 @@ mod tests {
         let text = table(&figures, &verdicts);
         assert_eq!((figures.lost, figures.gaps > 0, figures.is_clean), (1, true, false));
         assert!(text.contains("✗ C1   BROKEN") && text.contains("- op 2 was acknowledged"), "{text}");
-        assert!(text.contains("promises were broken: C1, C2"), "{text}");
+        assert!(text.contains("promises broken: C1, C2"), "{text}");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::faults::label;
 use super::figures::Figures;
 use super::series::Series;
 use super::{conclusion, thousands};
-use crate::checkers::Verdict;
+use crate::checkers::{State, Verdict};
 use crate::history::{History, Strike};
 
 const PAGE: &str = include_str!("page.html");
@@ -21,7 +21,7 @@ const HEIGHT: f64 = 100.0;
 pub fn render(history: &History, figures: &Figures, verdicts: &[Verdict]) -> String {
     let state = if figures.is_clean { ("kept", "✓") } else { ("broken", "✗") };
     let summary = format!(
-        "Seed {}: {} s of work on {} nodes, {} faults, {} entries read by everybody in it.",
+        "Seed {}: {} s of work on {} nodes, {} faults, {} entries given to readers.",
         figures.seed,
         figures.seconds,
         figures.nodes,
@@ -144,10 +144,10 @@ fn bar(strike: &Strike, history: &History, series: &Series) -> String {
 }
 
 fn promise(verdict: &Verdict) -> String {
-    let state = if verdict.is_kept() {
-        "<span class=\"state kept\">✓ kept</span>".to_owned()
-    } else {
-        format!("<span class=\"state broken\">✗ broken {} ×</span>", thousands(verdict.count))
+    let state = match verdict.state() {
+        State::Kept => "<span class=\"state kept\">✓ kept</span>".to_owned(),
+        State::Untried => "<span class=\"state untried\">– untried</span>".to_owned(),
+        State::Broken => format!("<span class=\"state broken\">✗ broken {} ×</span>", thousands(verdict.count)),
     };
     let told: String = verdict.violations.iter().map(|what| format!("<li>{}</li>", escaped(what))).collect();
     let list = if told.is_empty() { String::new() } else { format!("<ul>{told}</ul>") };
@@ -223,6 +223,6 @@ mod tests {
         let plan = Plan { seed: 7, seconds: 1, acks: 1, faults: Vec::new() };
         let page = render(&history, &Figures::of(&history, &plan, &verdicts), &verdicts);
         assert!(page.contains("&lt;script&gt;{{title}}&lt;/script&gt;"), "{page}");
-        assert!(page.contains("1 of 12 promises were broken: C8."));
+        assert!(page.contains("1 of 12 promises broken: C8."));
     }
 }
