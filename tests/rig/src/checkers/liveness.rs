@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::Verdict;
-use super::index::Index;
+use super::index::{Index, found_for};
 use crate::history::{Nanos, Op, Outcome, Person, nanos};
 
 /// How long an operation may take once nothing is broken.
@@ -24,6 +24,9 @@ pub fn check(index: &Index) -> Verdict {
     for op in history.ops.iter().filter(|op| op.invoked < history.ended && !ended.contains(&op.person)) {
         verdict.looked();
         definite(op, history.calm_since, &mut verdict);
+    }
+    for leak in found_for(history, "C11") {
+        verdict.violated("standstill", || leak.what.clone());
     }
     let mut longest: Nanos = 0;
     for strike in &history.strikes {
@@ -75,7 +78,7 @@ mod tests {
     use crate::checkers::fixture::{Story, assert_told};
     use crate::checkers::index::Index;
     use crate::checkers::liveness::check;
-    use crate::history::{Outcome, Person};
+    use crate::history::{Leak, Outcome, Person};
 
     #[test]
     fn an_operation_without_an_end_is_told() {
@@ -106,6 +109,9 @@ mod tests {
         let mut history = Story::whole();
         history.probes[1].took = None;
         assert_told(check, &history, "dead", &["room 0 did not take a message at node 1"]);
+        let mut history = Story::whole();
+        history.leaks.push(Leak { place: "machine".to_owned(), what: "not every node is ready".to_owned() });
+        assert_told(check, &history, "standstill", &["not every node is ready"]);
         let mut history = Story::whole();
         history.probes.clear();
         assert_told(check, &history, "untried", &["no room was tried"]);

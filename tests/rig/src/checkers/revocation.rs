@@ -180,7 +180,7 @@ mod tests {
     use crate::checkers::fixture::{Story, assert_told};
     use crate::checkers::index::Index;
     use crate::checkers::revocation::check;
-    use crate::history::{Act, Node, Person, Reader};
+    use crate::history::{Act, Leak, Node, Person, Reader};
     use crate::plan::{Kind, Link};
 
     /// The guest's link is revoked, and 300 ms later its socket has ended.
@@ -241,6 +241,13 @@ mod tests {
         story.wait(9_000);
         story.attach(Reader(3), Node(1));
         assert_told(check, &story.end(), "let in", &["was attached on node 1"]);
+    }
+
+    #[test]
+    fn somebody_shut_out_with_all_their_rights_is_told() {
+        let mut history = Story::whole();
+        history.leaks.push(Leak { place: "rights".to_owned(), what: "person-0 was shut out".to_owned() });
+        assert_told(check, &history, "shut out", &["person-0 was shut out"]);
     }
 
     #[test]
