@@ -97,7 +97,9 @@ fn backlog(index: &Index, strike: &Strike, (reader, info): (Reader, &ReaderInfo)
     if let Some((at, waiting)) = most_waiting(index, strike, reader, spell).filter(|(_, bytes)| *bytes > BACKLOG_MAX) {
         verdict.violated("backlog", || {
             let (reader, room, at) = (reader.0, info.room.0, at / 1_000_000);
-            format!("{waiting} bytes waited for reader {reader} of room {room} at {at} ms, and all of them came: no cap")
+            format!(
+                "{waiting} bytes waited for reader {reader} of room {room} at {at} ms, and all of them came: no cap"
+            )
         });
     }
     pushed > FLOOD

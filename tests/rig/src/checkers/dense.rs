@@ -50,18 +50,19 @@ fn same(truth: &Reading, other: &Reading, verdict: &mut Verdict) {
     let room = truth.room.0;
     if truth.epoch != other.epoch {
         let (one, two) = (truth.epoch, other.epoch);
-        verdict.violated("epoch", || format!("room {room} is in epoch {one} by {} and {two} by {}", truth.by, other.by));
+        verdict
+            .violated("epoch", || format!("room {room} is in epoch {one} by {} and {two} by {}", truth.by, other.by));
     }
     let (one, two) = (truth.entries.len(), other.entries.len());
     if one != two {
-        verdict.violated("length", || {
-            format!("room {room} has {one} entries by {} and {two} by {}", truth.by, other.by)
-        });
+        verdict
+            .violated("length", || format!("room {room} has {one} entries by {} and {two} by {}", truth.by, other.by));
     }
     for (one, two) in truth.entries.iter().zip(&other.entries) {
         if (one.seq, one.entry) != (two.seq, two.entry) {
             verdict.violated("map", || {
-                let (first, second) = (format!("{} ({})", one.seq, one.entry.0), format!("{} ({})", two.seq, two.entry.0));
+                let (first, second) =
+                    (format!("{} ({})", one.seq, one.entry.0), format!("{} ({})", two.seq, two.entry.0));
                 format!("room {room}: {first} by {} stands where {second} stands by {}", truth.by, other.by)
             });
         }
@@ -78,7 +79,8 @@ fn guests(index: &Index, room: Room, verdict: &mut Verdict) {
         match found.next() {
             Some(given) if given.entry == wanted.entry => {}
             other => {
-                let seq = other.map_or_else(|| "nothing more".to_owned(), |given| format!("{} ({})", given.seq, given.entry.0));
+                let seq = other
+                    .map_or_else(|| "nothing more".to_owned(), |given| format!("{} ({})", given.seq, given.entry.0));
                 let (room, by) = (room.0, &guest.by);
                 return verdict.violated("view", || {
                     format!("room {room}: for guests {seq} (by {by}) stands where {} of staff should", wanted.seq)
@@ -101,7 +103,8 @@ fn streams(index: &Index, verdict: &mut Verdict) {
         match &seen.event {
             Event::Attached { epoch, .. } if *epoch != truth.epoch => {
                 let right = truth.epoch;
-                verdict.violated("epoch", || format!("reader {who} was told epoch {epoch} of room {room}: it is {right}"));
+                verdict
+                    .violated("epoch", || format!("reader {who} was told epoch {epoch} of room {room}: it is {right}"));
             }
             Event::Page(given) | Event::Live(given) => {
                 verdict.looked();

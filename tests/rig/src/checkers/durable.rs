@@ -14,7 +14,8 @@ use crate::history::{Given, Op, OpId, Outcome, Reading, Room, View};
 
 /// See the module.
 pub fn check(index: &Index) -> Verdict {
-    let promise = "what was acknowledged is stored once, unchanged; what was refused is not; nothing else was ever shown";
+    let promise =
+        "what was acknowledged is stored once, unchanged; what was refused is not; nothing else was ever shown";
     let mut verdict = Verdict::new("C1", promise);
     let mut ops: Vec<Vec<&Op>> = vec![Vec::new(); index.history.cast.rooms.len()];
     for op in &index.history.ops {
@@ -56,10 +57,14 @@ fn entries(index: &Index, reading: &Reading, verdict: &mut Verdict) {
         let Some(id) = given.op else { continue };
         let seq = given.seq;
         if let Some(before) = first.insert(id, seq) {
-            verdict.violated("duplicated", || format!("op {} is stored twice, as {before} and {seq} in {}", id.0, place()));
+            verdict.violated("duplicated", || {
+                format!("op {} is stored twice, as {before} and {seq} in {}", id.0, place())
+            });
         }
         match index.op(id) {
-            None => verdict.violated("phantom", || format!("{seq} in {} is of op {}, which nobody tried", place(), id.0)),
+            None => {
+                verdict.violated("phantom", || format!("{seq} in {} is of op {}, which nobody tried", place(), id.0))
+            }
             Some(op) if op.room != reading.room => {
                 verdict.violated("phantom", || format!("op {} of room {} is {seq} in {}", id.0, op.room.0, place()));
             }
@@ -75,13 +80,7 @@ fn entries(index: &Index, reading: &Reading, verdict: &mut Verdict) {
 }
 
 /// Every operation of a room is in a reading of it, or not, as its outcome says.
-fn operations(
-    index: &Index,
-    ops: &[&Op],
-    reading: &Reading,
-    truth: &HashMap<OpId, &Given>,
-    verdict: &mut Verdict,
-) {
+fn operations(index: &Index, ops: &[&Op], reading: &Reading, truth: &HashMap<OpId, &Given>, verdict: &mut Verdict) {
     let place = || format!("room {} as read by {}", reading.room.0, reading.by);
     let held = by_operation(reading);
     for op in ops {
@@ -121,7 +120,10 @@ fn acknowledged_twice(index: &Index, verdict: &mut Verdict) {
         if let Some(other) = owners.insert(entry, op.id) {
             verdict.violated("shared", || {
                 let room = op.room.0;
-                format!("ops {} and {} were both acknowledged as entry {} ({seq} in room {room})", other.0, op.id.0, entry.0)
+                format!(
+                    "ops {} and {} were both acknowledged as entry {} ({seq} in room {room})",
+                    other.0, op.id.0, entry.0
+                )
             });
         }
     }
@@ -254,6 +256,9 @@ mod tests {
     #[test]
     fn a_room_that_nobody_read_is_no_proof() {
         let mut history = Story::whole();
+        // What could not be read has no epoch.
+        history.readings.iter_mut().for_each(|reading| reading.epoch = 0);
+        assert_told(check, &history, "unread", &["room 0 was not read"]);
         history.readings.clear();
         assert_told(check, &history, "unread", &["room 0 was not read"]);
     }

@@ -101,7 +101,11 @@ impl Story {
         story.act(Person(1), Act::Select(card, 'a'));
         story.act(Person(4), Act::Select(card, 'b'));
         story.hold(Reader(4));
-        story.strike_while(Kind::LazyClients, |story| (0..20).for_each(|_| drop(story.say_much(Person(0), 64 * 1024))));
+        story.strike_while(Kind::LazyClients, |story| {
+            for _ in 0..20 {
+                story.say_much(Person(0), 64 * 1024);
+            }
+        });
         story.forget(Reader(4));
         story.see(Reader(4), Event::Behind);
         story.attach(Reader(4), Node(1));
@@ -130,8 +134,7 @@ impl Story {
         let info = self.history.cast.readers[reader.0 as usize].clone();
         let log = self.log(info.room, self.history.view(info.person));
         let held = self.places[reader.0 as usize].held;
-        let event =
-            Event::Attached { node, since: Some(held), resumed: true, epoch: 1, head: log.len() as i64 };
+        let event = Event::Attached { node, since: Some(held), resumed: true, epoch: 1, head: log.len() as i64 };
         self.see(reader, event);
         for given in log.into_iter().filter(|given| given.seq > held) {
             self.see(reader, Event::Page(given));

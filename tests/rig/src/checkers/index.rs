@@ -39,7 +39,8 @@ impl<'a> Index<'a> {
         let ops = history.ops.iter().zip(0..).map(|(op, at)| (op.id, at)).collect();
         let mut logs: HashMap<(Room, View), Vec<&Reading>> = HashMap::new();
         let mut entries = HashMap::new();
-        for reading in &history.readings {
+        // One that could not be made is without an epoch; whoever made it noted that.
+        for reading in history.readings.iter().filter(|reading| reading.epoch > 0) {
             let readings = logs.entry((reading.room, reading.view)).or_default();
             // The database's own word comes first: it is what the others are held against.
             readings.insert(if reading.by == "sql" { 0 } else { readings.len() }, reading);
@@ -149,14 +150,15 @@ pub fn at_seq(log: &[Given], seq: i64) -> Option<&Given> {
 }
 
 /// Who judges something that was found while the run went on: most of it is a wall that was broken, but answers that contradict
-/// each other, pages with holes and people shut out with all their rights belong to other promises.
+/// each other, pages with holes, people shut out with all their rights and nodes that do not come back belong to other promises.
 pub fn found_for<'a>(history: &'a History, checker: &'static str) -> impl Iterator<Item = &'a Leak> {
     history.leaks.iter().filter(move |leak| {
         let owner = match leak.place.as_str() {
-            "a key with another text" | "a reply" => "C1",
+            "a key with another text" | "a reply" | "a final reading" => "C1",
             place if place.starts_with("the answers to ") => "C1",
             "a page of the history" => "C2",
             "rights" | "hello" => "C7",
+            "machine" | "arrangements" => "C11",
             _ => "C8",
         };
         owner == checker
@@ -170,7 +172,12 @@ pub fn is_refused_for_good(op: &Op) -> bool {
         Outcome::Refused(code) => {
             let is_about_rights = matches!(
                 code.as_str(),
-                "UNAUTHENTICATED" | "FORBIDDEN" | "NOT_FOUND" | "ORGANIZATION_SUSPENDED" | "RATE_LIMITED" | "UNAVAILABLE"
+                "UNAUTHENTICATED"
+                    | "FORBIDDEN"
+                    | "NOT_FOUND"
+                    | "ORGANIZATION_SUSPENDED"
+                    | "RATE_LIMITED"
+                    | "UNAVAILABLE"
             );
             !is_about_rights || op.tries <= 1
         }

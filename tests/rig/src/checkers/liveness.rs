@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::Verdict;
-use super::index::Index;
+use super::index::{Index, found_for};
 use crate::history::{Nanos, Op, Outcome, Person, nanos};
 
 /// How long an operation may take once nothing is broken.
@@ -17,12 +17,16 @@ const SLACK: Duration = Duration::from_secs(3);
 
 /// See the module.
 pub fn check(index: &Index) -> Verdict {
-    let mut verdict = Verdict::new("C11", "every operation ends, everything recovers, and every room works at every node");
+    let mut verdict =
+        Verdict::new("C11", "every operation ends, everything recovers, and every room works at every node");
     let history = index.history;
     let ended: BTreeSet<Person> = history.revocations.iter().map(|end| end.person).collect();
     for op in history.ops.iter().filter(|op| op.invoked < history.ended && !ended.contains(&op.person)) {
         verdict.looked();
         definite(op, history.calm_since, &mut verdict);
+    }
+    for leak in found_for(history, "C11") {
+        verdict.violated("standstill", || leak.what.clone());
     }
     let mut longest: Nanos = 0;
     for strike in &history.strikes {
@@ -31,7 +35,10 @@ pub fn check(index: &Index) -> Verdict {
         match strike.recovered {
             Some(at) => longest = longest.max(at.saturating_sub(strike.healed)),
             None => verdict.violated("unrecovered", || {
-                format!("fault {number} ({kind:?}) was over at {} ms, and what it broke did not recover", strike.healed / 1_000_000)
+                format!(
+                    "fault {number} ({kind:?}) was over at {} ms, and what it broke did not recover",
+                    strike.healed / 1_000_000
+                )
             }),
         }
     }
@@ -59,7 +66,8 @@ fn definite(op: &Op, calm: Nanos, verdict: &mut Verdict) {
             let took = at.saturating_sub(op.invoked.max(calm));
             if took > nanos(ANSWERED + SLACK) {
                 let took = took / 1_000_000;
-                verdict.violated("slow", || format!("op {id} in room {room} took {took} ms although nothing was broken"));
+                verdict
+                    .violated("slow", || format!("op {id} in room {room} took {took} ms although nothing was broken"));
             }
         }
     }
@@ -70,7 +78,7 @@ mod tests {
     use crate::checkers::fixture::{Story, assert_told};
     use crate::checkers::index::Index;
     use crate::checkers::liveness::check;
-    use crate::history::{Outcome, Person};
+    use crate::history::{Leak, Outcome, Person};
 
     #[test]
     fn an_operation_without_an_end_is_told() {
@@ -101,6 +109,9 @@ mod tests {
         let mut history = Story::whole();
         history.probes[1].took = None;
         assert_told(check, &history, "dead", &["room 0 did not take a message at node 1"]);
+        let mut history = Story::whole();
+        history.leaks.push(Leak { place: "machine".to_owned(), what: "not every node is ready".to_owned() });
+        assert_told(check, &history, "standstill", &["not every node is ready"]);
         let mut history = Story::whole();
         history.probes.clear();
         assert_told(check, &history, "untried", &["no room was tried"]);

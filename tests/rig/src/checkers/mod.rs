@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::history::{Act, History};
+use crate::history::{Act, Event, History};
 use crate::plan::Kind;
 use index::Index;
 
@@ -16,7 +16,7 @@ mod bounds;
 mod dense;
 mod durable;
 #[cfg(test)]
-mod fixture;
+pub mod fixture;
 mod index;
 mod liveness;
 mod presence;
@@ -53,6 +53,17 @@ pub struct Verdict {
     pub figures: BTreeMap<&'static str, f64>,
 }
 
+/// What came of a promise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It was tried, and kept.
+    Kept,
+    /// The run had nothing to try it with.
+    Untried,
+    /// It was broken.
+    Broken,
+}
+
 impl Verdict {
     fn new(checker: &'static str, promise: &'static str) -> Self {
         let (kinds, figures) = (BTreeMap::new(), BTreeMap::new());
@@ -78,7 +89,16 @@ impl Verdict {
         self.kinds.get(kind).copied().unwrap_or_default()
     }
 
-    /// Whether the promise was kept.
+    /// What came of the promise.
+    pub fn state(&self) -> State {
+        match (self.count, self.checked) {
+            (0, 0) => State::Untried,
+            (0, _) => State::Kept,
+            _ => State::Broken,
+        }
+    }
+
+    /// Whether the promise was kept, as far as it was tried.
     pub fn is_kept(&self) -> bool {
         self.count == 0
     }
@@ -107,6 +127,11 @@ pub fn check(history: &History) -> Vec<Verdict> {
         }
     }
     verdicts
+}
+
+/// Whether a reader was given an entry.
+pub fn is_entry(event: &Event) -> bool {
+    index::given(event).is_some()
 }
 
 /// Whether a run must have given a checker something to look at.

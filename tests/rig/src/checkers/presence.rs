@@ -18,7 +18,8 @@ const SURELY_THERE: Duration = Duration::from_secs(20);
 
 /// See the module.
 pub fn check(index: &Index) -> Verdict {
-    let mut verdict = Verdict::new("C9", "who is there is said to be there, and nobody else; each comes once and goes once");
+    let mut verdict =
+        Verdict::new("C9", "who is there is said to be there, and nobody else; each comes once and goes once");
     attendances(index.history, &mut verdict);
     let trouble = Windows::of(index.history, is_trouble);
     let there = there(index);
@@ -31,7 +32,10 @@ pub fn check(index: &Index) -> Verdict {
 /// What may keep a sign from coming, or make it wrong for a while.
 fn is_trouble(kind: &Kind) -> bool {
     let is_any_node = (0..u8::MAX).map(Node).any(|node| stops(kind, node));
-    is_any_node || parts_nodes(kind) || parts_postgres(kind, Node(0)) || matches!(link(kind), Some(Link::Clients(_) | Link::Postgres(_)))
+    is_any_node
+        || parts_nodes(kind)
+        || parts_postgres(kind, Node(0))
+        || matches!(link(kind), Some(Link::Clients(_) | Link::Postgres(_)))
 }
 
 /// At the end, every node tells the truth.
@@ -47,7 +51,8 @@ fn attendances(history: &History, verdict: &mut Verdict) {
                     verdict.violated("ghost", || format!("node {node} says that {who} is in room {room}: a ghost"));
                 }
                 "unknown" => {
-                    verdict.violated("undecided", || format!("node {node} does not know whether {who} is in room {room}"));
+                    verdict
+                        .violated("undecided", || format!("node {node} does not know whether {who} is in room {room}"));
                 }
                 _ => {}
             }
@@ -74,13 +79,7 @@ fn there(index: &Index) -> There {
 }
 
 /// What one observer is told, from one attach to the next.
-fn told(
-    index: &Index,
-    (reader, info): (Reader, &ReaderInfo),
-    trouble: &Windows,
-    there: &There,
-    verdict: &mut Verdict,
-) {
+fn told(index: &Index, (reader, info): (Reader, &ReaderInfo), trouble: &Windows, there: &There, verdict: &mut Verdict) {
     let mut last: BTreeMap<&str, (&str, Nanos)> = BTreeMap::new();
     for (at, event) in index.stream(reader) {
         match event {
@@ -90,14 +89,18 @@ fn told(
                 let (name, room) = (reader.0, info.room.0);
                 if let Some((before, since)) = last.insert(who, (state, at)) {
                     if before == state && !trouble.touch(since, at) {
-                        verdict.violated("twice", || format!("reader {name} of room {room} was told twice that {who} is {state}"));
+                        verdict.violated("twice", || {
+                            format!("reader {name} of room {room} was told twice that {who} is {state}")
+                        });
                     }
                 }
                 let from = at.saturating_sub(nanos(SURELY_THERE));
                 let spells = there.get(&(info.room, who.clone()));
                 let is_there = spells.into_iter().flatten().any(|spell| spell.from <= from && spell.to > at);
                 if state == "offline" && is_there && at >= nanos(SURELY_THERE) && !trouble.touch(from, at) {
-                    verdict.violated("gone", || format!("reader {name} of room {room} was told that {who} has gone, who was there"));
+                    verdict.violated("gone", || {
+                        format!("reader {name} of room {room} was told that {who} has gone, who was there")
+                    });
                 }
             }
             _ => {}

@@ -46,8 +46,12 @@ fn told(steps: &[Step]) -> History {
     }
     for step in steps {
         match step {
-            Step::Say(person) => drop(story.say(Person(*person))),
-            Step::Note => drop(story.act(Person(0), Act::Note)),
+            Step::Say(person) => {
+                story.say(Person(*person));
+            }
+            Step::Note => {
+                story.act(Person(0), Act::Note);
+            }
             Step::Edit(pick) => {
                 let (text, author) = texts[pick.index(texts.len())];
                 story.act(author, Act::Edit(text));
@@ -160,7 +164,8 @@ fn hurt(history: &mut History, damage: Damage, pick: Pick) {
 }
 
 fn violations(verdicts: &[Verdict]) -> Vec<String> {
-    let told = |verdict: &Verdict| verdict.violations.iter().map(|what| format!("{}: {what}", verdict.checker)).collect();
+    let told =
+        |verdict: &Verdict| verdict.violations.iter().map(|what| format!("{}: {what}", verdict.checker)).collect();
     verdicts.iter().flat_map(|verdict| -> Vec<String> { told(verdict) }).collect()
 }
 

@@ -33,7 +33,10 @@ fn answered_first(room: Room, stored: &[(i64, &Op)], verdict: &mut Verdict) {
             verdict.violated("reordered", || {
                 let before = (op.invoked - answered) / 1_000;
                 let (first, second) = (format!("op {} ({later})", other.id.0), format!("op {} ({seq})", op.id.0));
-                format!("room {}: {first} was answered {before} µs before {second} was begun, and comes after it", room.0)
+                format!(
+                    "room {}: {first} was answered {before} µs before {second} was begun, and comes after it",
+                    room.0
+                )
             });
         }
         if let (Outcome::Ok { .. }, Some(answered)) = (&op.outcome, op.completed)

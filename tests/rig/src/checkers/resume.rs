@@ -80,7 +80,10 @@ impl<'a> Walk<'a> {
             Some(since) if !resumed => {
                 if self.epoch.is_none_or(|before| before == epoch) {
                     verdict.violated("reset", || {
-                        format!("{} stood at {since} and was told to begin anew (head {head}), in the same epoch", self.name())
+                        format!(
+                            "{} stood at {since} and was told to begin anew (head {head}), in the same epoch",
+                            self.name()
+                        )
                     });
                 }
                 self.held = None;
@@ -93,7 +96,8 @@ impl<'a> Walk<'a> {
                     verdict.violated("gap", || format!("{} holds {held:?} and went on from {since}", self.name()));
                 }
                 if head < since {
-                    verdict.violated("head", || format!("{} stood at {since} and was told of head {head}", self.name()));
+                    verdict
+                        .violated("head", || format!("{} stood at {since} and was told of head {head}", self.name()));
                 }
                 self.held = Some(since);
             }

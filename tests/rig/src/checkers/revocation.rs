@@ -64,7 +64,10 @@ fn writes(index: &Index, ends: &HashMap<Person, Vec<(&Revocation, Nanos)>>, verd
             let late = (op.invoked - effective) / 1_000_000;
             verdict.violated("written", || {
                 let (person, room) = (op.person.0, op.room.0);
-                format!("person {person} ({}) began op {} {late} ms later, and it is {seq} of room {room}", end.how, op.id.0)
+                format!(
+                    "person {person} ({}) began op {} {late} ms later, and it is {seq} of room {room}",
+                    end.how, op.id.0
+                )
             });
         }
     }
@@ -115,7 +118,9 @@ impl Heard<'_> {
     /// Nothing that was begun long after the end is given.
     fn hears(&self, event: &Event, excuses: &(Windows, Windows), verdict: &mut Verdict) {
         let Some(given) = given(event) else { return };
-        let Some(op) = given.op.and_then(|op| self.index.op(op)).filter(|op| op.invoked > self.effective) else { return };
+        let Some(op) = given.op.and_then(|op| self.index.op(op)).filter(|op| op.invoked > self.effective) else {
+            return;
+        };
         verdict.looked();
         let noticed = excuses.0.free(self.effective, op.invoked) > nanos(NOTICED + SLACK);
         let withheld = excuses.1.free(self.effective, op.invoked) > nanos(WITHHELD + SLACK);
@@ -175,7 +180,7 @@ mod tests {
     use crate::checkers::fixture::{Story, assert_told};
     use crate::checkers::index::Index;
     use crate::checkers::revocation::check;
-    use crate::history::{Act, Node, Person, Reader};
+    use crate::history::{Act, Leak, Node, Person, Reader};
     use crate::plan::{Kind, Link};
 
     /// The guest's link is revoked, and 300 ms later its socket has ended.
@@ -236,6 +241,13 @@ mod tests {
         story.wait(9_000);
         story.attach(Reader(3), Node(1));
         assert_told(check, &story.end(), "let in", &["was attached on node 1"]);
+    }
+
+    #[test]
+    fn somebody_shut_out_with_all_their_rights_is_told() {
+        let mut history = Story::whole();
+        history.leaks.push(Leak { place: "rights".to_owned(), what: "person-0 was shut out".to_owned() });
+        assert_told(check, &history, "shut out", &["person-0 was shut out"]);
     }
 
     #[test]

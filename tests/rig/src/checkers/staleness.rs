@@ -29,7 +29,8 @@ struct Measured {
 
 /// See the module.
 pub fn check(index: &Index) -> Verdict {
-    let mut verdict = Verdict::new("C5", "what was acknowledged is on every attached screen within 5 s, whatever was lost");
+    let mut verdict =
+        Verdict::new("C5", "what was acknowledged is on every attached screen within 5 s, whatever was lost");
     let excuses = excuses(index.history);
     let broken = Windows::of(index.history, |kind| !matches!(kind, Kind::LazyClients | Kind::EndRights));
     let mut measured = Measured::default();
@@ -43,7 +44,9 @@ pub fn check(index: &Index) -> Verdict {
             verdict.looked();
             let late = measured.lateness(&spells, &excuses, acked, at);
             if late > nanos(SILENT_LOSS + SLACK) {
-                verdict.violated("stale", || tell(reader, info, given, op, &format!("{} ms after its ack", late / 1_000_000)));
+                verdict.violated("stale", || {
+                    tell(reader, info, given, op, &format!("{} ms after its ack", late / 1_000_000))
+                });
             }
             if matches!(event, Event::Live(_)) && at > acked && !broken.touch(acked, at) {
                 measured.healthy.push(at - acked.max(attached_before(&spells, at)));
@@ -108,9 +111,7 @@ impl Measured {
 fn lateness(spells: &[Spell], excuses: &[Windows], acked: Nanos, given: Nanos) -> Nanos {
     let first = spells.partition_point(|spell| spell.to <= acked);
     let concerned = spells[first..].iter().take_while(|spell| spell.from < given);
-    let late = |spell: &Spell| {
-        excuses[spell.node.0 as usize].longest_free(acked.max(spell.from), given.min(spell.to))
-    };
+    let late = |spell: &Spell| excuses[spell.node.0 as usize].longest_free(acked.max(spell.from), given.min(spell.to));
     concerned.map(late).max().unwrap_or_default()
 }
 

@@ -93,7 +93,10 @@ fn agrees(index: &Index, reading: &Reading, redactions: &BTreeSet<OpId>, verdict
         let (seq, room, by) = (given.seq, reading.room.0, &reading.by);
         match (redactions.contains(&text), given.is_redacted) {
             (true, false) => verdict.violated("unredacted", || {
-                format!("{seq} of room {room} (op {}) has its text by {by}, although op {} was redacted", op.id.0, text.0)
+                format!(
+                    "{seq} of room {room} (op {}) has its text by {by}, although op {} was redacted",
+                    op.id.0, text.0
+                )
             }),
             (false, true) => verdict.violated("blanked", || {
                 format!("{seq} of room {room} (op {}) has no text by {by}, and no redaction says so", op.id.0)
@@ -111,7 +114,9 @@ fn follows(index: &Index, (reader, info): (Reader, &ReaderInfo), log: &[(i64, Ch
         verdict.looked();
         if given.op.is_some() && !given.is_as_said {
             let (room, seq) = (info.room.0, given.seq);
-            verdict.violated("altered", || format!("reader {} was given {seq} of room {room} not as it was said", reader.0));
+            verdict.violated("altered", || {
+                format!("reader {} was given {seq} of room {room} not as it was said", reader.0)
+            });
         }
         if given.seq <= held {
             continue;
@@ -139,7 +144,9 @@ fn follows(index: &Index, (reader, info): (Reader, &ReaderInfo), log: &[(i64, Ch
         }
         if seen != said {
             let (room, op) = (info.room.0, target.0);
-            verdict.violated("state", || format!("reader {} of room {room} shows op {op} as {seen:?}, the log says {said:?}", reader.0));
+            verdict.violated("state", || {
+                format!("reader {} of room {room} shows op {op} as {seen:?}, the log says {said:?}", reader.0)
+            });
         }
     }
 }
@@ -200,7 +207,9 @@ mod tests {
         assert!(check(&Index::new(&without_redaction(revised()))).is_kept(), "it is beyond what was read");
         let mut story = Story::new();
         let first = story.say(Person(1));
-        (0..4).for_each(|_| drop(story.say(Person(0))));
+        for _ in 0..4 {
+            story.say(Person(0));
+        }
         story.act(Person(1), Act::Redact(first));
         story.say(Person(0));
         assert_told(check, &without_redaction(story.end()), "state", &["reader 0 of room 0 shows op 0 as"]);

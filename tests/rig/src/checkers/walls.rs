@@ -28,7 +28,9 @@ pub fn check(index: &Index) -> Verdict {
             verdict.looked();
             if reading.view == View::Guest && given.is_for_staff {
                 let (room, by) = (reading.room.0, &reading.by);
-                verdict.violated("staff only", || format!("{} of room {room} is for staff, and guests read it by {by}", given.seq));
+                verdict.violated("staff only", || {
+                    format!("{} of room {room} is for staff, and guests read it by {by}", given.seq)
+                });
             }
         }
     }
@@ -100,7 +102,10 @@ fn unredacted(
         verdict.violated("redacted", || {
             let late = (at - gone) / 1_000_000;
             let (reader, room, seq) = (reader.0, info.room.0, page.seq);
-            format!("reader {reader} was given the text of {seq} of room {room} (op {}) {late} ms after its redaction", op.0)
+            format!(
+                "reader {reader} was given the text of {seq} of room {room} (op {}) {late} ms after its redaction",
+                op.0
+            )
         });
     }
 }
@@ -116,7 +121,9 @@ fn stranger(
     let own = index.history.cast.rooms[info.room.0 as usize].tenant;
     if tenants.get(who).is_some_and(|tenants| !tenants.contains(&own)) {
         let (reader, room) = (reader.0, info.room.0);
-        verdict.violated("stranger", || format!("reader {reader} of room {room} was told of {who}, who is of another organization"));
+        verdict.violated("stranger", || {
+            format!("reader {reader} of room {room} was told of {who}, who is of another organization")
+        });
     }
 }
 
@@ -131,7 +138,9 @@ fn entitled(index: &Index, (reader, info): (Reader, &ReaderInfo), given: &Given,
         });
     }
     if index.view(info) == View::Guest && given.is_for_staff {
-        verdict.violated("staff only", || format!("reader {who}, a guest, was given {seq} of room {}, which is for staff", room.0));
+        verdict.violated("staff only", || {
+            format!("reader {who}, a guest, was given {seq} of room {}, which is for staff", room.0)
+        });
     }
 }
 

@@ -77,7 +77,9 @@ pub fn link(kind: &Kind) -> Option<Link> {
 /// Whether a fault stops a node, for a while or for good.
 pub fn stops(kind: &Kind, node: Node) -> bool {
     let stopped = match kind {
-        Kind::KillNode(stopped) | Kind::StopNode(stopped) | Kind::RestartNode(stopped) | Kind::Skew(stopped, _) => stopped,
+        Kind::KillNode(stopped) | Kind::StopNode(stopped) | Kind::RestartNode(stopped) | Kind::Skew(stopped, _) => {
+            stopped
+        }
         _ => return false,
     };
     *stopped == node
@@ -119,8 +121,10 @@ mod tests {
 
     #[test]
     fn a_stretch_is_touched_only_by_what_is_inside() {
-        let touched: Vec<bool> =
-            [(0, 10), (0, 11), (29, 29), (30, 50), (40, 55)].iter().map(|(from, to)| windows().touch(*from, *to)).collect();
+        let touched: Vec<bool> = [(0, 10), (0, 11), (29, 29), (30, 50), (40, 55)]
+            .iter()
+            .map(|(from, to)| windows().touch(*from, *to))
+            .collect();
         assert_eq!(touched, [false, true, true, false, true]);
     }
 

@@ -99,7 +99,10 @@ fn judge(card: OpId, race: &Race, stored: Option<&&Op>, verdict: &mut Verdict) {
             Some(winner) if conflict.completed.is_some_and(|at| at < winner.invoked) => {
                 verdict.violated("early", || {
                     let winner = winner.id.0;
-                    format!("card {} in room {room}: op {op} was told CONFLICT before op {winner}, which won, was begun", card.0)
+                    format!(
+                        "card {} in room {room}: op {op} was told CONFLICT before op {winner}, which won, was begun",
+                        card.0
+                    )
                 });
             }
             _ => {}
