@@ -148,7 +148,8 @@ impl NodeProcess {
             command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("DONT_FAKE_MONOTONIC", "1").env("NO_FAKE_STAT", "1");
         }
         let out = log.try_clone().expect("the log again");
-        command.stdin(Stdio::null()).stdout(out).stderr(log).kill_on_drop(true);
+        // Not in our process group: Ctrl-C is for the rig, which ends the nodes in order.
+        command.stdin(Stdio::null()).stdout(out).stderr(log).process_group(0).kill_on_drop(true);
         command.spawn().expect("the server starts")
     }
 
