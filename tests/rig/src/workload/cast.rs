@@ -28,6 +28,8 @@ const WINDOW: usize = 24;
 const CHOOSERS: usize = 5;
 /// People whose rights may end, per room.
 const MORTALS: usize = 2;
+/// Those of staff who may come in their places, per room.
+const UNDERSTUDIES: usize = 10;
 /// Between two messages of theirs, in milliseconds.
 const MORTAL_GAP_MS: u64 = 150;
 
@@ -162,6 +164,7 @@ impl Scene<'_> {
     }
 
     async fn ends(&self, parts: &mut Parts) {
+        self.troupe.hire_understudies(self.admin.tenant, "dmc_manager", MORTALS + UNDERSTUDIES).await;
         for n in 0..MORTALS {
             let codec = if n % 2 == 0 { Codec::Json } else { Codec::MessagePack };
             let guest = made(mortal_guest(self.troupe, self.admin, self.room, codec).await);
@@ -193,7 +196,7 @@ pub async fn mortal_guest(troupe: &Troupe, by: &Player, room: Room, codec: Codec
 
 /// Somebody of staff, who reads and writes.
 pub async fn mortal_staff(troupe: &Troupe, by: &Player, room: Room, codec: Codec) -> Option<Mortal> {
-    let player = troupe.staff(by.tenant, "dmc_manager", codec).await?;
+    let player = troupe.understudy(by.tenant, codec).await?;
     set_to_work(troupe, &player, room);
     Some(Mortal { player, room, link: None })
 }

@@ -59,6 +59,7 @@ pub struct Troupe {
     /// What they share.
     pub stage: SharedStage,
     seeder: Seeder,
+    understudies: Mutex<Vec<(Tenant, String)>>,
     seats: Mutex<Vec<Seat>>,
     writing: Mutex<Vec<JoinHandle<()>>>,
     reading: Mutex<Vec<JoinHandle<()>>>,
@@ -70,7 +71,8 @@ impl Troupe {
         let store = Store::new(&stage.database.app_url, 4).expect("a store");
         let auth = Auth::new(store.clone(), auth_config(LimitsProfile::Test)).expect("the tests' keys");
         let seeder = Seeder::new(store, Arc::new(auth));
-        Self { stage, seeder, seats: Mutex::default(), writing: Mutex::default(), reading: Mutex::default() }
+        let (understudies, seats) = (Mutex::default(), Mutex::default());
+        Self { stage, seeder, understudies, seats, writing: Mutex::default(), reading: Mutex::default() }
     }
 
     /// Readers at work, and those that were.
@@ -114,8 +116,35 @@ impl Troupe {
 
     /// A member of staff, logged in.
     pub async fn staff(&self, tenant: Tenant, role: &str, codec: Codec) -> Option<Arc<Player>> {
+        let email = self.hire(tenant, role).await;
+        self.log_in(tenant, email, codec).await
+    }
+
+    /// Makes members of staff who may be wanted once the database cannot be counted on.
+    pub async fn hire_understudies(&self, tenant: Tenant, role: &str, count: usize) {
+        for _ in 0..count {
+            let email = self.hire(tenant, role).await;
+            lock(&self.understudies).push((tenant, email));
+        }
+    }
+
+    /// One of those, logged in.
+    pub async fn understudy(&self, tenant: Tenant, codec: Codec) -> Option<Arc<Player>> {
+        let email = {
+            let mut understudies = lock(&self.understudies);
+            let at = understudies.iter().position(|(of, _)| *of == tenant)?;
+            understudies.remove(at).1
+        };
+        self.log_in(tenant, email, codec).await
+    }
+
+    /// Straight into the database, so only while nothing is broken.
+    async fn hire(&self, tenant: Tenant, role: &str) -> String {
         let info = self.info(tenant);
-        let email = self.seeder.person(info.organization, role, &format!("Amira {}", info.canary)).await;
+        self.seeder.person(info.organization, role, &format!("Amira {}", info.canary)).await
+    }
+
+    async fn log_in(&self, tenant: Tenant, email: String, codec: Codec) -> Option<Arc<Player>> {
         let deadline = Instant::now() + ADMISSION_MAX;
         for turn in 0.. {
             let endpoint = self.stage.at(self.stage.node(turn));

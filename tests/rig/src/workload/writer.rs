@@ -169,7 +169,8 @@ impl Writer {
         let now = Instant::now();
         // A change of phase is seen by looking.
         let mut wake = now + Duration::from_millis(200);
-        if self.pending.len() < self.window() && self.rhythm != Rhythm::Told {
+        let may_begin = self.pending.len() < self.window() && self.stage.phase() == Phase::Acting;
+        if may_begin && self.rhythm != Rhythm::Told {
             wake = wake.min(self.next_due);
         }
         let again =
