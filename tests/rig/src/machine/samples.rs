@@ -1,4 +1,4 @@
-//! Samples: once a second, what the nodes, PostgreSQL and Redis take and say of themselves.
+//! Samples: once a second, what the machine, the nodes, PostgreSQL and Redis take and say of themselves.
 //!
 //! Who does not answer in time has no sample of that second. It must never hold a run up. Look at C12 for who reads them.
 
@@ -21,7 +21,8 @@ pub async fn run(machine: Machine) {
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
-        ticks.tick().await;
+        let due = ticks.tick().await;
+        note(&machine, "machine".to_owned(), of_machine(due.elapsed()));
         for (number, node) in machine.0.nodes.iter().enumerate() {
             note(&machine, format!("node-{number}"), of_node(node, &http).await);
         }
@@ -35,6 +36,15 @@ fn note(machine: &Machine, of: String, gauges: BTreeMap<String, f64>) {
         let at = machine.0.recorder.now();
         machine.0.recorder.with(|history| history.samples.push(Sample { at, of, gauges }));
     }
+}
+
+/// How hard it is to get on here at all: how late this second's look was, and how many processes want to run. Where that is much,
+/// no time that was measured says anything about the server.
+fn of_machine(late: Duration) -> BTreeMap<String, f64> {
+    let load = std::fs::read_to_string("/proc/loadavg").ok();
+    let load = load.and_then(|line| line.split_whitespace().next()?.parse().ok());
+    let named = [("late_seconds", Some(late.as_secs_f64())), ("load", load)];
+    named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }
 
 async fn of_node(node: &NodeProcess, http: &reqwest::Client) -> BTreeMap<String, f64> {
