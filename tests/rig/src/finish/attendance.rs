@@ -7,11 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use parlour_protocol::command::{Command, Presence};
 use parlour_protocol::reply::PresenceState;
 use tokio::time::{Instant, sleep};
 
-use crate::history::{Attendance, Node, Room};
+use crate::history::{Attendance, Node, Room, Tenant};
 use crate::workload::Workload;
 use crate::workload::stage::{Player, Stage};
 use crate::workload::wire::{Ended, Wire};
@@ -37,25 +38,30 @@ pub async fn take(workload: &Workload) {
 }
 
 async fn take_once(workload: &Workload) -> Vec<Attendance> {
+    let nodes = (0..workload.stage().endpoints.len()).map(|number| workload.stage().node(number));
+    join_all(nodes.map(|node| take_at(workload, node))).await.concat()
+}
+
+/// As one node tells it. A node that does not answer names nobody.
+async fn take_at(workload: &Workload, node: Node) -> Vec<Attendance> {
     let stage = workload.stage();
-    let mut taken = Vec::new();
-    for number in 0..stage.endpoints.len() {
-        let node = stage.node(number);
-        let mut wires: Vec<(crate::history::Tenant, Wire)> = Vec::new();
-        for witnesses in workload.witnesses() {
-            let tenant = witnesses.staff.tenant;
-            if !wires.iter().any(|(of, _)| *of == tenant)
-                && let Ok(wire) = open(stage, &witnesses.staff, node).await
-            {
-                wires.push((tenant, wire));
-            }
-            let wire = wires.iter_mut().find(|(of, _)| *of == tenant);
-            let told = match wire {
-                Some((_, wire)) => ask(stage, wire, witnesses.room).await.unwrap_or_default(),
-                None => BTreeMap::new(),
-            };
-            taken.push(Attendance { node, room: witnesses.room, told, real: real(workload, witnesses.room) });
+    let (mut taken, mut wires) = (Vec::new(), Vec::<(Tenant, Option<Wire>)>::new());
+    for witnesses in workload.witnesses() {
+        let tenant = witnesses.staff.tenant;
+        if !wires.iter().any(|(of, _)| *of == tenant) {
+            wires.push((tenant, open(stage, &witnesses.staff, node).await.ok()));
         }
+        let wire = wires.iter_mut().find(|(of, _)| *of == tenant).and_then(|(_, wire)| wire.as_mut());
+        let told = match wire {
+            Some(wire) => ask(stage, wire, witnesses.room).await,
+            None => Ok(BTreeMap::new()),
+        };
+        if told.is_err() {
+            // Whoever did not answer once is not waited for again in this round.
+            wires.iter_mut().filter(|(of, _)| *of == tenant).for_each(|(_, wire)| *wire = None);
+        }
+        let (told, real) = (told.unwrap_or_default(), real(workload, witnesses.room));
+        taken.push(Attendance { node, room: witnesses.room, told, real });
     }
     taken
 }

@@ -13,19 +13,15 @@ use crate::workload::stage::{Player, SharedStage};
 use crate::workload::wire::{Ended, PATIENCE};
 use crate::workload::words::Length;
 
-/// Tries every room at every node.
+/// Tries every room at every node, all at once.
 pub async fn probe(workload: &Workload) {
     let mut tasks = JoinSet::new();
     for number in 0..workload.stage().endpoints.len() {
         let node = workload.stage().node(number);
-        let rooms: Vec<_> =
-            workload.witnesses().iter().map(|witnesses| (witnesses.room, witnesses.staff.clone())).collect();
-        let stage = workload.stage().clone();
-        tasks.spawn(async move {
-            for (room, player) in rooms {
-                try_room(&stage, &player, room, node).await;
-            }
-        });
+        for witnesses in workload.witnesses() {
+            let (stage, player, room) = (workload.stage().clone(), witnesses.staff.clone(), witnesses.room);
+            tasks.spawn(async move { try_room(&stage, &player, room, node).await });
+        }
     }
     while let Some(ended) = tasks.join_next().await {
         ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));

@@ -123,8 +123,6 @@ pub enum CardField {
     Id(CardId),
     /// Whole.
     Whole {
-        /// Its id.
-        id: CardId,
         /// Its title.
         title: String,
     },

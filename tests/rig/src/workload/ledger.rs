@@ -143,11 +143,6 @@ impl Ledger {
         });
     }
 
-    /// Whether an operation has its answer.
-    pub fn is_settled(&self, op: OpId) -> bool {
-        self.recorder.with(|history| history.ops[op.0 as usize].completed.is_some())
-    }
-
     /// The entry of an operation and its number in its author's view, once it is acknowledged.
     pub fn stored(&self, op: OpId) -> Option<(EntryId, i64)> {
         self.recorder.with(|history| match history.ops[op.0 as usize].outcome {

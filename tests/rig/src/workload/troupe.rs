@@ -37,8 +37,6 @@ pub struct Seat {
     pub room: Room,
     /// What is known of it.
     pub door: Arc<Door>,
-    /// What it is like.
-    pub habit: Habit,
 }
 
 /// A link that people come in by.
@@ -48,8 +46,6 @@ pub struct Link {
     pub share: String,
     /// Its secret.
     pub secret: String,
-    /// What it opens.
-    pub room: Room,
     /// Whose.
     pub tenant: Tenant,
 }
@@ -175,7 +171,7 @@ impl Troupe {
         let path = format!("/api/v1/conversations/{}/share", self.stage.conversation(room));
         let made = self.insist(Method::POST, &path, Some(by), &body).await?;
         let share = made["share"]["id"].as_str()?.to_owned();
-        Some(Link { share, secret: made["session_token"].as_str()?.to_owned(), room, tenant: by.tenant })
+        Some(Link { share, secret: made["session_token"].as_str()?.to_owned(), tenant: by.tenant })
     }
 
     /// Somebody on a link.
@@ -210,7 +206,7 @@ impl Troupe {
         });
         let follower = Follower::new(&self.stage, player, (reader, room), habit, turn);
         let door = follower.door();
-        lock(&self.seats).push(Seat { player: Arc::clone(player), room, door: Arc::clone(&door), habit });
+        lock(&self.seats).push(Seat { player: Arc::clone(player), room, door: Arc::clone(&door) });
         lock(&self.reading).push(tokio::spawn(follower.run()));
         door
     }

@@ -199,7 +199,7 @@ impl Wire {
     /// What the bytes say; what must not be in them is noted.
     fn judge(&self, bytes: &[u8]) -> Option<Frame> {
         let Listener { recorder, tenant, view } = &self.listener;
-        let mut leak = |what: String| {
+        let leak = |what: String| {
             let place = format!("a frame of a reader of tenant {} ({view:?})", tenant.0);
             recorder.with(|history| history.leaks.push(Leak { place, what }));
         };
