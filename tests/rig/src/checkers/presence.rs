@@ -87,12 +87,13 @@ fn told(index: &Index, (reader, info): (Reader, &ReaderInfo), trouble: &Windows,
             Event::Presence { who, state } => {
                 verdict.looked();
                 let (name, room) = (reader.0, info.room.0);
-                if let Some((before, since)) = last.insert(who, (state, at)) {
-                    if before == state && !trouble.touch(since, at) {
-                        verdict.violated("twice", || {
-                            format!("reader {name} of room {room} was told twice that {who} is {state}")
-                        });
-                    }
+                if let Some((before, since)) = last.insert(who, (state, at))
+                    && before == state
+                    && !trouble.touch(since, at)
+                {
+                    verdict.violated("twice", || {
+                        format!("reader {name} of room {room} was told twice that {who} is {state}")
+                    });
                 }
                 let from = at.saturating_sub(nanos(SURELY_THERE));
                 let spells = there.get(&(info.room, who.clone()));

@@ -89,7 +89,7 @@ fn lines(figures: &Figures) -> Vec<(&'static str, String, String)> {
         0 => format!("all recovered, the slowest {:.1} s after its cause was gone", figures.longest_recovery_ms / 1e3),
         some => format!("{some} did not recover"),
     };
-    let rate = if figures.seconds == 0 { 0 } else { figures.acked / figures.seconds };
+    let rate = figures.acked.checked_div(figures.seconds).unwrap_or_default();
     let staleness = &figures.staleness;
     let healthy = format!(
         "ms at worst; while nothing was broken {:.0} ms in the middle, {:.0} ms for 99 of 100",
@@ -116,7 +116,7 @@ fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
