@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use parlour_protocol::id::{CardId, ConversationId, EntryId};
 use parlour_testkit::party::Dice;
-use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, sleep_until};
@@ -75,7 +74,7 @@ async fn settle(stage: &SharedStage, player: &Arc<Player>, op: OpId, path: &str,
         }
         tries += 1;
         let token = player.token();
-        let answer = stage.web.ask::<Stored>(stage.at(node), Method::POST, path, Some(&token), Some(body), Some(key));
+        let answer = stage.web.post_as::<Stored>(stage.at(node), path, &token, body, key);
         match answer.await {
             Ok(stored) => {
                 if let Some(card) = stored.card {

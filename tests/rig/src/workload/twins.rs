@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use parlour_protocol::id::{ConversationId, EntryId};
 use parlour_testkit::party::Dice;
-use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::sleep;
@@ -51,8 +50,7 @@ pub fn maybe_at_once(
     player: &Arc<Player>,
     conversation: ConversationId,
     op: OpId,
-    act: &Act,
-    text: &str,
+    (act, text): (&Act, &str),
     dice: &mut Dice,
 ) {
     if dice.roll(AT_ONCE) != 0 {
@@ -77,7 +75,7 @@ pub fn maybe_again(
     dice: &mut Dice,
 ) {
     let roll = dice.roll(AGAIN * OTHERWISE);
-    let (is_again, is_otherwise) = (roll % AGAIN == 0, roll % OTHERWISE == 1);
+    let (is_again, is_otherwise) = (roll.is_multiple_of(AGAIN), roll % OTHERWISE == 1);
     if !is_again && !is_otherwise {
         return;
     }
@@ -136,7 +134,7 @@ async fn post(
     node: Node,
 ) -> Result<Stored, Failed> {
     let (path, token, key) = (entries_path(conversation), player.token(), stage.ledger.key(op));
-    stage.web.ask(stage.at(node), Method::POST, &path, Some(&token), Some(body), Some(key)).await
+    stage.web.post_as(stage.at(node), &path, &token, body, key).await
 }
 
 fn note(stage: &Stage, op: OpId, node: Node, answer: Result<&Stored, &Failed>) {

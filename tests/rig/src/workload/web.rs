@@ -7,7 +7,7 @@ use std::time::Duration;
 use parlour_protocol::error::ErrorBody;
 use parlour_protocol::id::{ClientId, ConversationId};
 use parlour_testkit::actors::Endpoint;
-use reqwest::{Client, Method};
+use reqwest::{Client, Method, RequestBuilder};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -67,22 +67,6 @@ impl Web {
         token: Option<&str>,
         body: Option<&Value>,
     ) -> Result<Value, Failed> {
-        self.ask(endpoint, method, path, token, body, None).await
-    }
-
-    /// One request, under a key.
-    ///
-    /// # Errors
-    /// Why there is no data.
-    pub async fn ask<T: DeserializeOwned>(
-        &self,
-        endpoint: &Endpoint,
-        method: Method,
-        path: &str,
-        token: Option<&str>,
-        body: Option<&Value>,
-        key: Option<ClientId>,
-    ) -> Result<T, Failed> {
         let mut request = self.client.request(method, format!("{}{path}", endpoint.http));
         if let Some(token) = token {
             request = request.bearer_auth(token);
@@ -90,17 +74,23 @@ impl Web {
         if let Some(body) = body {
             request = request.json(body);
         }
-        if let Some(key) = key {
-            request = request.header("idempotency-key", key.to_string());
-        }
-        let response = request.send().await.map_err(|_| Failed::Lost)?;
-        let bytes = response.bytes().await.map_err(|_| Failed::Lost)?;
-        let answer: HttpAnswer<T> = serde_json::from_slice(&bytes).map_err(|_| Failed::Lost)?;
-        match answer {
-            HttpAnswer { data: Some(data), .. } => Ok(data),
-            HttpAnswer { error: Some(error), .. } => Err(Failed::Refused(Box::new(error))),
-            HttpAnswer { .. } => Err(Failed::Lost),
-        }
+        answer(request).await
+    }
+
+    /// Posts something under a key.
+    ///
+    /// # Errors
+    /// Why there is no data.
+    pub async fn post_as<T: DeserializeOwned>(
+        &self,
+        endpoint: &Endpoint,
+        path: &str,
+        token: &str,
+        body: &Value,
+        key: ClientId,
+    ) -> Result<T, Failed> {
+        let request = self.client.post(format!("{}{path}", endpoint.http));
+        answer(request.bearer_auth(token).header("idempotency-key", key.to_string()).json(body)).await
     }
 
     /// The text of a page.
@@ -110,6 +100,17 @@ impl Web {
     pub async fn text(&self, endpoint: &Endpoint, path: &str) -> Result<String, Failed> {
         let response = self.client.get(format!("{}{path}", endpoint.http)).send().await.map_err(|_| Failed::Lost)?;
         response.text().await.map_err(|_| Failed::Lost)
+    }
+}
+
+async fn answer<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, Failed> {
+    let response = request.send().await.map_err(|_| Failed::Lost)?;
+    let bytes = response.bytes().await.map_err(|_| Failed::Lost)?;
+    let answer: HttpAnswer<T> = serde_json::from_slice(&bytes).map_err(|_| Failed::Lost)?;
+    match answer {
+        HttpAnswer { data: Some(data), .. } => Ok(data),
+        HttpAnswer { error: Some(error), .. } => Err(Failed::Refused(Box::new(error))),
+        HttpAnswer { .. } => Err(Failed::Lost),
     }
 }
 

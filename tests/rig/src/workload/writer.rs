@@ -199,7 +199,7 @@ impl Writer {
         {
             let (op, text) = self.stage.ledger.invoke(self.player.person, self.room, act.clone(), say);
             let Some(command) = self.command(op, &act, &text) else { continue };
-            twins::maybe_at_once(&self.stage, &self.player, self.conversation, op, &act, &text, &mut self.dice);
+            twins::maybe_at_once(&self.stage, &self.player, self.conversation, op, (&act, &text), &mut self.dice);
             let id = wire.put(command.clone()).await;
             let sent = Some((id.as_ref().map_or(0, |id| *id), now));
             self.pending.push_back(Pending { op, command, sent, not_before: now, tries: 1, is_doubtful: false });
