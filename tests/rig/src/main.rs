@@ -2,6 +2,7 @@
 //! checks that every promise held.
 
 mod history;
+mod mutants;
 mod plan;
 
 fn main() {}
