@@ -138,7 +138,10 @@ async fn trial(
         },
         None => Trial {
             mutant: "none".to_owned(),
-            title: format!("the product as it is, with {}", if faults.is_empty() { "no fault".to_owned() } else { faults.join(", ") }),
+            title: format!(
+                "the product as it is, with {}",
+                if faults.is_empty() { "no fault".to_owned() } else { faults.join(", ") }
+            ),
             checker: String::new(),
             caught: found.is_empty(),
             seconds,
@@ -146,7 +149,10 @@ async fn trial(
             found,
         },
     };
-    say(&trial.mutant, format!("{} after {seconds} s: {}", trial.word(), trial.first.as_deref().unwrap_or("nothing found")));
+    say(
+        &trial.mutant,
+        format!("{} after {seconds} s: {}", trial.word(), trial.first.as_deref().unwrap_or("nothing found")),
+    );
     Ok(trial)
 }
 

@@ -106,7 +106,8 @@ impl Patch {
         let word = |key: &str| header.lines().find_map(|line| line.strip_prefix(key)).map(str::trim);
         let title = header.lines().next().unwrap_or_default().trim_end_matches('.').to_owned();
         let checker = word("Checker: ").and_then(|line| line.split_whitespace().next());
-        let checker = checker.filter(|checker| checker.starts_with('C')).ok_or_else(|| malformed("no `Checker: C…`"))?;
+        let checker =
+            checker.filter(|checker| checker.starts_with('C')).ok_or_else(|| malformed("no `Checker: C…`"))?;
         let faults = word("Faults: ").ok_or_else(|| malformed("no `Faults: …`"))?;
         for key in ["Bug: ", "How one comes to have it: "] {
             word(key).ok_or_else(|| malformed(&format!("no `{key}…`")))?;
@@ -198,7 +199,10 @@ impl Change {
         let mut done = 0;
         for hunk in &self.hunks {
             let expected = hunk.line.saturating_sub(1);
-            let fits = |at: &usize| lines[*at..].iter().zip(&hunk.before).filter(|(is, was)| **is == was.as_str()).count() == hunk.before.len();
+            let fits = |at: &usize| {
+                lines[*at..].iter().zip(&hunk.before).filter(|(is, was)| **is == was.as_str()).count()
+                    == hunk.before.len()
+            };
             let last = lines.len().saturating_sub(hunk.before.len());
             let at = (done..=last).filter(fits).min_by_key(|at| at.abs_diff(expected)).ok_or(hunk.line)?;
             out.extend(&lines[done..at]);
@@ -234,7 +238,11 @@ mod tests {
         for (number, patch) in (1..).zip(&patches) {
             assert!(patch.name.starts_with(&format!("{number:02}-")), "{}: numbers have no hole", patch.name);
             let changed = patch.apply(&root()).unwrap_or_else(|error| panic!("{error}"));
-            assert!(changed.keys().all(|path| path.starts_with("src") || path.starts_with("migrations")), "{}", patch.name);
+            assert!(
+                changed.keys().all(|path| path.starts_with("src") || path.starts_with("migrations")),
+                "{}",
+                patch.name
+            );
             plans::plan(&patch.faults, 0).unwrap_or_else(|word| panic!("{}: no fault is called {word}", patch.name));
         }
         assert!(patches.len() >= 14, "a mutant was lost");
@@ -250,7 +258,9 @@ mod tests {
 
     #[test]
     fn a_patch_without_its_words_or_its_end_is_refused() {
-        for (was, is) in [("Checker: ", "Check: "), ("Faults: ", ""), ("Bug: ", ""), ("--- a/", "--- "), (" four\n", "")] {
+        for (was, is) in
+            [("Checker: ", "Check: "), ("Faults: ", ""), ("Bug: ", ""), ("--- a/", "--- "), (" four\n", "")]
+        {
             assert!(Patch::parse("p", &PATCH.replace(was, is)).is_err(), "{was}");
         }
         let patch = Patch::parse("p", PATCH).unwrap();

@@ -13,9 +13,11 @@ pub const ACKS: u64 = 2_000;
 /// When the first fault strikes: everybody has come in by then.
 const FIRST_MS: u64 = 5_000;
 /// No fault begins later before the end: what it has broken must be seen.
-const LAST_MS: u64 = 8_000;
+const LAST_MS: u64 = 4_000;
 /// Between the end of a fault and the next one.
 const PAUSE_MS: u64 = 2_500;
+/// Between faults that strike together.
+const APART_MS: u64 = 300;
 /// Nodes of a run.
 const NODES: u8 = 3;
 
@@ -37,23 +39,26 @@ const WORDS: [(&str, u64, fn(Node) -> Kind); 12] = [
     ("end_rights", 0, |_| Kind::EndRights),
 ];
 
-/// The plan of these faults, in turn until the time is over.
+/// The plan of these faults, in turn until the time is over. Words with a `+` between them strike together.
 ///
 /// # Errors
 /// With the first word that names no fault.
 pub fn plan(words: &[String], seed: u64) -> Result<Plan, String> {
-    let mut chosen = Vec::new();
-    for word in words {
-        chosen.push(WORDS.iter().find(|(name, ..)| name == word).ok_or_else(|| word.clone())?);
-    }
+    let known = |word: &str| WORDS.iter().find(|(name, ..)| *name == word).ok_or_else(|| word.to_owned());
+    let together = |words: &String| words.split('+').map(known).collect::<Result<Vec<_>, String>>();
+    let chosen: Vec<_> = words.iter().map(together).collect::<Result<_, String>>()?;
     let mut faults = Vec::new();
-    let (mut at_ms, mut round) = (FIRST_MS, 0_u32);
-    for (_, for_ms, kind) in chosen.into_iter().cycle() {
+    let (mut at_ms, mut round) = (FIRST_MS, 0_u8);
+    for group in chosen.into_iter().cycle() {
+        let for_ms = group.iter().map(|(_, for_ms, _)| *for_ms).max().unwrap_or_default();
         if at_ms + for_ms + LAST_MS > SECONDS * 1_000 {
             break;
         }
-        let node = Node(u8::try_from(round % u32::from(NODES)).unwrap_or_default());
-        faults.push(Fault { number: round, at_ms, for_ms: *for_ms, kind: kind(node) });
+        for ((_, for_ms, kind), later) in group.into_iter().zip(0..) {
+            let number = u32::try_from(faults.len()).unwrap_or_default();
+            let (at_ms, kind) = (at_ms + later * APART_MS, kind(Node(round % NODES)));
+            faults.push(Fault { number, at_ms, for_ms: *for_ms, kind });
+        }
         (at_ms, round) = (at_ms + for_ms + PAUSE_MS, round + 1);
     }
     Ok(Plan { seed, seconds: SECONDS, acks: ACKS, faults })
@@ -78,8 +83,17 @@ mod tests {
     }
 
     #[test]
+    fn what_strikes_together_does() {
+        let plan = plan(&words(&["stop_redis+end_rights"]), 7).unwrap();
+        assert_eq!([&plan.faults[0].kind, &plan.faults[1].kind], [&Kind::StopRedis, &Kind::EndRights]);
+        assert_eq!(plan.faults[1].at_ms, plan.faults[0].at_ms + APART_MS);
+        assert!(plan.faults[2].at_ms > plan.faults[0].at_ms + plan.faults[0].for_ms);
+    }
+
+    #[test]
     fn no_words_are_no_faults_and_a_wrong_one_is_told() {
         assert!(plan(&[], 7).unwrap().faults.is_empty());
         assert_eq!(plan(&words(&["earthquake"]), 7), Err("earthquake".to_owned()));
+        assert!(super::plan(&words(&["kill_node+flood"]), 7).is_err());
     }
 }
