@@ -188,6 +188,20 @@ so that no Redis of Debian's is started; sudo systemctl unmask redis-server undo
     apt_install "redis-server" redis-server
 }
 
+# libfaketime, for a node with a wrong clock. Without it the rig leaves that fault out and says so.
+want_faketime() {
+    have apt-get || return 0
+    for library in /usr/lib/*/faketime/libfaketimeMT.so.1; do
+        if [ -f "$library" ]; then return 0; fi
+    done
+    if can_be_root; then
+        (apt_install "libfaketime, for wrong clocks," libfaketime) ||
+            say "Going on without it: no clock will be wrong."
+    else
+        say "libfaketime is missing, so no clock will be wrong (sudo apt-get install libfaketime)."
+    fi
+}
+
 # Node is never installed for you: Debian's is too old, and everybody has their own way.
 need_node() {
     { have node && have npm; } ||

@@ -13,6 +13,7 @@ pub mod meter;
 pub mod nodes;
 pub mod party;
 pub mod people;
+pub mod ports;
 pub mod proxy;
 pub mod redis;
 pub mod seed;

@@ -12,9 +12,9 @@ use parlour::bus::redis::config::{RedisConfig, Topology};
 use redis::aio::MultiplexedConnection;
 use redis::{Client, FromRedisValue, cmd};
 use rustix::process::{Pid, Signal, kill_process};
-use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 
+pub use crate::ports::free_port;
 use crate::until::until;
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -185,12 +185,6 @@ impl RedisCluster {
 /// Where a server at a port is, whether it is there or not.
 pub fn config_at(port: u16) -> RedisConfig {
     RedisConfig { urls: vec![url(port)], topology: Topology::Single }
-}
-
-/// A port that nobody listens on.
-pub async fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    listener.local_addr().expect("an address").port()
 }
 
 fn url(port: u16) -> secrecy::SecretString {

@@ -7,12 +7,12 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::{Method, StatusCode};
 use tokio::io::AsyncReadExt;
-use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 
 use crate::actors::Endpoint;
 use crate::database::Database;
+use crate::ports::free_port;
 use crate::seeder::{PEPPER, TOKEN_KEY};
 use crate::until::until;
 
@@ -104,9 +104,7 @@ impl Server {
             .env("LISTEN_ADDR", address.to_string())
             .env("ADMIN_ADDR", admin.to_string())
             .env("PUBLIC_URL", format!("http://{address}"))
-            .env("TOKEN_KEY", TOKEN_KEY)
-            .env("SHARE_PEPPER", STANDARD.encode(PEPPER))
-            .env("LIMITS_PROFILE", "test")
+            .envs(shared_settings())
             .envs(settings.iter().cloned())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -132,6 +130,12 @@ impl Server {
     }
 }
 
+/// What every server of a test is told: the tests' secrets, and that there are no limits against abuse.
+pub fn shared_settings() -> [(&'static str, String); 3] {
+    let pepper = STANDARD.encode(PEPPER);
+    [("TOKEN_KEY", TOKEN_KEY.to_owned()), ("SHARE_PEPPER", pepper), ("LIMITS_PROFILE", "test".to_owned())]
+}
+
 /// The program that was built together with the test: Cargo puts it into the directory above the test's own.
 pub fn binary() -> PathBuf {
     let test = std::env::current_exe().expect("this program's path");
@@ -145,6 +149,5 @@ async fn is_ready(endpoint: &Endpoint) -> bool {
 }
 
 async fn free_address() -> std::net::SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    listener.local_addr().expect("its address")
+    ([127, 0, 0, 1], free_port().await).into()
 }

@@ -60,15 +60,17 @@ struct Trial {
     found: BTreeMap<String, u64>,
 }
 
-/// Runs the mutants whose numbers or names are given, all without; whether each was caught and the product itself was clean.
+/// Runs the mutants whose numbers or names are given, all without, and leaves everything in `directory`; whether each was
+/// caught and the product itself was clean.
 ///
 /// # Errors
 /// When a patch is stale, something does not build, or a run does not come to its end.
-pub async fn run(root: &Path, chosen: &[String]) -> Result<bool, Box<dyn std::error::Error + Send + Sync>> {
+pub async fn run(directory: &Path, chosen: &[String]) -> Result<bool, Box<dyn std::error::Error + Send + Sync>> {
+    let root = &Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let patches = Patch::all(&root.join("tests/rig/mutants"))?;
     let total = patches.len();
     let patches = choose(patches, chosen)?;
-    let scratch = Scratch::new(root);
+    let scratch = Scratch::new(root, &directory.join("mutants"));
     std::fs::create_dir_all(scratch.directory())?;
     let mut trials = Vec::new();
     say("none", "building the product as it is");
@@ -87,7 +89,7 @@ pub async fn run(root: &Path, chosen: &[String]) -> Result<bool, Box<dyn std::er
     let caught = trials.iter().filter(|trial| trial.caught && trial.mutant != "none").count();
     let is_good = trials.iter().all(|trial| trial.caught);
     let json = serde_json::json!({ "caught": caught, "of": patches.len(), "known": total, "runs": trials });
-    std::fs::write(root.join("target/rig/mutants.json"), serde_json::to_vec_pretty(&json)?)?;
+    std::fs::write(directory.join("mutants.json"), serde_json::to_vec_pretty(&json)?)?;
     let mut out = std::io::stdout().lock();
     out.write_all(table(&trials).as_bytes())?;
     writeln!(out, "{caught} of {} mutants caught", patches.len())?;

@@ -86,6 +86,21 @@ pub enum Way {
     Back,
 }
 
+/// What a fault takes away. Two faults of one place never overlap: healing one would heal the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// A node, for its clients: itself, its way to them or to the database.
+    Node(Node),
+    /// A node's way to Redis.
+    Bus(Node),
+    /// PostgreSQL, for everybody.
+    Postgres,
+    /// Redis, for everybody.
+    Redis,
+    /// Nothing: clients do it, and only some.
+    Clients,
+}
+
 /// A plan, whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
@@ -97,6 +112,43 @@ pub struct Plan {
     pub acks: u64,
     /// The faults, by time.
     pub faults: Vec<Fault>,
+}
+
+impl Kind {
+    /// What it takes away.
+    pub fn place(&self) -> Place {
+        match self {
+            Self::KillNode(node) | Self::StopNode(node) | Self::RestartNode(node) | Self::Skew(node, _) => {
+                Place::Node(*node)
+            }
+            Self::KillPostgres | Self::KillBackend | Self::StopPostgres | Self::LockTables => Place::Postgres,
+            Self::KillRedis | Self::StopRedis | Self::FlushRedis => Place::Redis,
+            Self::Blackhole(link, _) | Self::Stall(link) | Self::Reset(link) | Self::Slice(link) | Self::Slow(link) => {
+                match link {
+                    Link::Clients(node) | Link::Postgres(node) => Place::Node(*node),
+                    Link::Redis(node) => Place::Bus(*node),
+                }
+            }
+            Self::LyingBus(node) => Place::Bus(*node),
+            Self::LazyClients | Self::EndRights => Place::Clients,
+        }
+    }
+
+    /// Whether the workload does it; the machine does the others.
+    pub fn is_of_clients(&self) -> bool {
+        self.place() == Place::Clients
+    }
+}
+
+impl Place {
+    /// Whether a node may not be itself while this is taken away.
+    pub fn is_of(self, node: Node) -> bool {
+        match self {
+            Self::Node(of) | Self::Bus(of) => of == node,
+            Self::Postgres | Self::Redis => true,
+            Self::Clients => false,
+        }
+    }
 }
 
 impl Fault {

@@ -1,6 +1,6 @@
 //! The scratch copy of the sources in which mutants are built: what building the server needs, and one patch.
 //!
-//! Nothing outside `target/rig/mutants` is ever written. Only files that differ are, so that from one mutant to the next the
+//! Nothing outside its directory is ever written. Only files that differ are, so that from one mutant to the next the
 //! compiler has little to do.
 
 use std::collections::BTreeMap;
@@ -35,9 +35,9 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// Of the sources at `root`, in their target directory.
-    pub fn new(root: &Path) -> Self {
-        Self { root: root.to_owned(), directory: root.join("target/rig/mutants") }
+    /// Of the sources at `root`, below a directory that holds nothing else.
+    pub fn new(root: &Path, directory: &Path) -> Self {
+        Self { root: root.to_owned(), directory: directory.to_owned() }
     }
 
     /// Where everything about mutants is.
@@ -124,7 +124,7 @@ mod tests {
             std::fs::create_dir_all(root.join(path).parent().unwrap()).unwrap();
             std::fs::write(root.join(path), text).unwrap();
         }
-        let scratch = Scratch::new(&root);
+        let scratch = Scratch::new(&root, &root.join("target/mutants"));
         let copy = scratch.directory().join("src");
         let read = |path: &str| std::fs::read_to_string(copy.join(path)).ok();
         scratch.set(&BTreeMap::from([(PathBuf::from("src/b.rs"), "bug".to_owned())])).unwrap();
