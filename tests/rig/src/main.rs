@@ -5,8 +5,10 @@
 //! rig itself failed and nothing is known. Look next in `run.rs` (a run from its beginning to its verdict), `plan.rs` (what
 //! breaks) and `history.rs` (what is written down).
 
+mod checkers;
 mod dice;
 mod draw;
+mod finish;
 mod history;
 mod kept;
 mod machine;
@@ -14,8 +16,10 @@ mod mutants;
 mod options;
 mod plan;
 mod progress;
+mod report;
 mod run;
 mod shrink;
+mod workload;
 
 use std::process::ExitCode;
 
@@ -64,8 +68,3 @@ fn failed(why: &str) -> ExitCode {
     ExitCode::from(FAILED)
 }
 
-// STUBS until the others' parts are here.
-mod finish;
-mod workload;
-mod checkers;
-mod report;
