@@ -3,7 +3,7 @@
 //! However it ends (done, interrupted, out of time, a panic of any task), the machine is stopped before this returns. Look at
 //! `machine/`, `workload/`, `checkers/` for the parts.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -173,7 +173,7 @@ fn tell(options: &Options, plan: &Plan, history: &History, verdicts: &[Verdict])
     Ok(End::Held)
 }
 
-fn tell_how_to_go_on(seed: u64, failed: &PathBuf) {
+fn tell_how_to_go_on(seed: u64, failed: &Path) {
     let plan = failed.join(kept::PLAN);
     say(&format!("the same seed again:    bin/rig --seed {seed}"));
     say(&format!("the same faults again:  bin/rig --plan {}", plan.display()));
