@@ -131,14 +131,7 @@ pub fn draw(frame: &Frame) -> Plan {
 }
 
 /// A moment and a target for a fault, near its turn, or else wherever there is room.
-fn place(
-    sort: Sort,
-    turn: u64,
-    turns: u64,
-    frame: &Frame,
-    taken: &mut Vec<Taken>,
-    dice: &mut Dice,
-) -> Option<Fault> {
+fn place(sort: Sort, turn: u64, turns: u64, frame: &Frame, taken: &mut Vec<Taken>, dice: &mut Dice) -> Option<Fault> {
     let end = (frame.seconds * 1_000).saturating_sub(QUIET_END_MS).max(QUIET_MS + 1);
     let slot = (end - QUIET_MS).div_ceil(turns);
     let (mut for_ms, shortest) = lasts(sort, frame.long, dice);

@@ -67,4 +67,3 @@ fn failed(why: &str) -> ExitCode {
     eprintln!("the rig itself failed, and nothing is known: {why}");
     ExitCode::from(FAILED)
 }
-

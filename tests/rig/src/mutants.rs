@@ -22,8 +22,8 @@ use tokio::time::timeout;
 use crate::mutants::patch::Patch;
 use crate::mutants::sources::Scratch;
 
-/// A run that takes longer is ended: it hangs.
-const RUN_MAX: Duration = Duration::from_secs(240);
+/// A run that takes longer is ended: it hangs, although every run is to end by itself before.
+const RUN_MAX: Duration = Duration::from_secs(600);
 /// Characters of a violation in the table.
 const SHOWN_MAX: usize = 100;
 
@@ -33,6 +33,14 @@ struct Finding {
     checker: String,
     violations: Vec<String>,
     count: u64,
+    kinds: BTreeMap<String, u64>,
+}
+
+impl Finding {
+    /// How much it found. That there was nothing to look at is not a bug that was caught.
+    fn real(&self) -> u64 {
+        self.count - self.kinds.get("vacuous").copied().unwrap_or_default().min(self.count)
+    }
 }
 
 /// The part of a run's report that is read here.
@@ -78,13 +86,13 @@ pub async fn run(directory: &Path, chosen: &[String]) -> Result<bool, Box<dyn st
     let binary = scratch.build("none").await?;
     // Once for all mutants that share a plan.
     for faults in patches.iter().map(|patch| &patch.faults).collect::<BTreeSet<_>>() {
-        trials.push(trial(&scratch, &binary, None, faults).await?);
+        trials.push(trial(&scratch, &binary, None, faults).await);
     }
     for patch in &patches {
         say(&patch.name, "building");
         scratch.set(&patch.apply(root)?)?;
         let binary = scratch.build(&patch.name).await?;
-        trials.push(trial(&scratch, &binary, Some(patch), &patch.faults).await?);
+        trials.push(trial(&scratch, &binary, Some(patch), &patch.faults).await);
     }
     let caught = trials.iter().filter(|trial| trial.caught && trial.mutant != "none").count();
     let is_good = trials.iter().all(|trial| trial.caught);
@@ -107,26 +115,23 @@ fn choose(patches: Vec<Patch>, chosen: &[String]) -> Result<Vec<Patch>, String> 
 }
 
 /// One run of the rig against a program, and what its checkers found.
-async fn trial(
-    scratch: &Scratch,
-    binary: &Path,
-    patch: Option<&Patch>,
-    faults: &[String],
-) -> Result<Trial, Box<dyn std::error::Error + Send + Sync>> {
+async fn trial(scratch: &Scratch, binary: &Path, patch: Option<&Patch>, faults: &[String]) -> Trial {
     let name = patch.map_or_else(|| format!("none-{}", faults.join("-")), |patch| patch.name.clone());
     say(&name, if faults.is_empty() { "running without faults".to_owned() } else { faults.join(", ") });
     let began = Instant::now();
-    let report = rig(scratch, binary, &name, faults).await?;
+    // A run without a verdict has shown nothing; the others are run all the same.
+    let report = rig(scratch, binary, &name, faults).await;
     let seconds = began.elapsed().as_secs();
-    let found: BTreeMap<String, u64> = report
-        .verdicts
-        .iter()
-        .filter(|finding| finding.count > 0)
-        .map(|finding| (finding.checker.clone(), finding.count))
-        .collect();
+    let (verdicts, trouble) = match report {
+        Ok(report) => (report.verdicts, None),
+        Err(error) => (Vec::new(), Some(error.to_string())),
+    };
+    let broken = verdicts.iter().filter(|finding| finding.real() > 0);
+    let found: BTreeMap<String, u64> = broken.map(|finding| (finding.checker.clone(), finding.real())).collect();
     let first_of = |checker: Option<&str>| {
-        let mut findings = report.verdicts.iter().filter(|finding| checker.is_none_or(|name| finding.checker == name));
-        findings.find_map(|finding| finding.violations.first().cloned())
+        let is_asked = |finding: &&Finding| finding.real() > 0 && checker.is_none_or(|name| finding.checker == name);
+        let mut findings = verdicts.iter().filter(is_asked);
+        trouble.clone().or_else(|| findings.find_map(|finding| finding.violations.first().cloned()))
     };
     let trial = match patch {
         Some(patch) => Trial {
@@ -145,7 +150,7 @@ async fn trial(
                 if faults.is_empty() { "no fault".to_owned() } else { faults.join(", ") }
             ),
             checker: String::new(),
-            caught: found.is_empty(),
+            caught: found.is_empty() && trouble.is_none(),
             seconds,
             first: first_of(None),
             found,
@@ -155,7 +160,7 @@ async fn trial(
         &trial.mutant,
         format!("{} after {seconds} s: {}", trial.word(), trial.first.as_deref().unwrap_or("nothing found")),
     );
-    Ok(trial)
+    trial
 }
 
 /// Starts this program again, against that binary.

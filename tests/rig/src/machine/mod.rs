@@ -78,7 +78,11 @@ impl Machine {
             watchers: Mutex::default(),
         };
         let machine = Self(Arc::new(inner));
-        assert!(machine.is_whole_within(START_PATIENCE).await, "the nodes were not ready in time; see {}", logs.display());
+        assert!(
+            machine.is_whole_within(START_PATIENCE).await,
+            "the nodes were not ready in time; see {}",
+            logs.display()
+        );
         machine.watch(machine.clone().restart_what_ends());
         machine.watch(samples::run(machine.clone()));
         machine
