@@ -3,6 +3,7 @@
 //! An entry carries no number of its own: its `seq` belongs to the view it is read in and travels beside it.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::card::{Card, CardState};
 use crate::id::{CardId, ClientId, EntryId, ShareId};
@@ -109,6 +110,7 @@ pub struct Entry {
 /// What an entry says, by kind.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(transform = crate::schema::exactly_one))]
 #[serde(tag = "kind", content = "body", rename_all = "snake_case")]
 pub enum Content {
     /// A chat message.
@@ -125,11 +127,16 @@ pub enum Content {
     Selection(Selection),
     /// Something happened to a share; its audience is always staff.
     Share(ShareChange),
+    /// A kind that this version does not know, because a newer node of the same site wrote it: kept, counted and passed on as
+    /// it is. Never made here.
+    #[serde(untagged)]
+    #[cfg_attr(feature = "schema", schemars(skip))]
+    Other(Other),
 }
 
 impl Content {
     /// The word used in the database and on the wire.
-    pub fn kind(&self) -> &'static str {
+    pub fn kind(&self) -> &str {
         match self {
             Self::Message(_) => "message",
             Self::Note(_) => "note",
@@ -138,9 +145,36 @@ impl Content {
             Self::Card(_) => "card",
             Self::Selection(_) => "selection",
             Self::Share(_) => "share",
+            Self::Other(other) => &other.kind.0,
         }
     }
 }
+
+/// An entry of a kind that this version does not know.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Other {
+    /// Its kind.
+    pub kind: OtherKind,
+    /// Whatever it says.
+    pub body: Value,
+}
+
+/// A kind that this version does not know. The known ones are none, so that a damaged entry of theirs is not taken for news.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct OtherKind(String);
+
+impl TryFrom<String> for OtherKind {
+    type Error = &'static str;
+
+    fn try_from(kind: String) -> Result<Self, Self::Error> {
+        let is_known = KINDS.contains(&kind.as_str());
+        if is_known { Err("the body does not fit the kind") } else { Ok(Self(kind)) }
+    }
+}
+
+/// The kinds that this version knows.
+pub const KINDS: [&str; 7] = ["message", "note", "edit", "redaction", "card", "selection", "share"];
 
 /// The body of a message or note.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -252,4 +286,29 @@ pub struct NumberedEntry {
     pub seq: i64,
     /// The entry.
     pub entry: Entry,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(kind: &str, body: Value) -> Result<Content, serde_json::Error> {
+        serde_json::from_value(json!({ "kind": kind, "body": body }))
+    }
+
+    #[test]
+    fn a_kind_unheard_of_is_kept_as_it_is() {
+        let poll = read("poll", json!({ "votes": [1, { "deep": null }] })).unwrap();
+        assert_eq!(poll.kind(), "poll");
+        assert_eq!(json!(poll), json!({ "kind": "poll", "body": { "votes": [1, { "deep": null }] } }));
+    }
+
+    #[test]
+    fn a_damaged_body_of_a_known_kind_is_no_news() {
+        for kind in KINDS {
+            assert!(read(kind, json!({ "poisoned": true })).is_err(), "{kind}");
+        }
+    }
 }

@@ -104,3 +104,10 @@ fn meaning(schema: &Value, word: &str) -> Value {
     let mut variants = schema["oneOf"].as_array().into_iter().flatten();
     variants.find(|one| one["const"] == word).map(|one| one["description"].clone()).unwrap_or_default()
 }
+
+/// The known kinds exclude each other, although what the server passes on unread stands beside them.
+pub(crate) fn exactly_one(schema: &mut schemars::Schema) {
+    if let Some(kinds) = schema.remove("anyOf") {
+        schema.insert("oneOf".to_owned(), kinds);
+    }
+}

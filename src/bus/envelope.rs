@@ -181,6 +181,8 @@ enum WireContent {
     Share(ShareChange),
     Edit(Edit),
     Redaction(Redaction),
+    /// As JSON, whose values nest as they like.
+    Other(String),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -198,11 +200,11 @@ impl From<&Committed> for WireEntry {
 }
 
 impl WireEntry {
-    /// None when its time is none.
+    /// None when its time or its content is none.
     fn into_committed(self, room: RoomKey) -> Option<Committed> {
         let Self(epoch, seq, guest_seq, id, client_id, audience, author, nanoseconds, content) = self;
         let at = Timestamp(OffsetDateTime::from_unix_timestamp_nanos(nanoseconds.into()).ok()?);
-        let entry = Entry { id, client_id, content: content.into(), audience, author, at };
+        let entry = Entry { id, client_id, content: content.into_content()?, audience, author, at };
         Some(Committed { room, epoch, seq, guest_seq, entry: Arc::new(entry) })
     }
 }
@@ -217,21 +219,24 @@ impl From<Content> for WireContent {
             Content::Card(card) => Self::Card(card),
             Content::Selection(selection) => Self::Selection(selection),
             Content::Share(change) => Self::Share(change),
+            Content::Other(other) => Self::Other(serde_json::json!(other).to_string()),
         }
     }
 }
 
-impl From<WireContent> for Content {
-    fn from(content: WireContent) -> Self {
-        match content {
-            WireContent::Message(text) => Self::Message(text),
-            WireContent::Note(text) => Self::Note(text),
-            WireContent::Edit(edit) => Self::Edit(edit),
-            WireContent::Redaction(redaction) => Self::Redaction(redaction),
-            WireContent::Card(card) => Self::Card(card),
-            WireContent::Selection(selection) => Self::Selection(selection),
-            WireContent::Share(change) => Self::Share(change),
-        }
+impl WireContent {
+    /// None when it cannot be read.
+    fn into_content(self) -> Option<Content> {
+        Some(match self {
+            Self::Message(text) => Content::Message(text),
+            Self::Note(text) => Content::Note(text),
+            Self::Edit(edit) => Content::Edit(edit),
+            Self::Redaction(redaction) => Content::Redaction(redaction),
+            Self::Card(card) => Content::Card(card),
+            Self::Selection(selection) => Content::Selection(selection),
+            Self::Share(change) => Content::Share(change),
+            Self::Other(json) => Content::Other(serde_json::from_str(&json).ok()?),
+        })
     }
 }
 
@@ -254,6 +259,8 @@ impl From<WireMoved> for Moved {
 
 #[cfg(test)]
 mod tests {
+    use parlour_protocol::entry::KINDS;
+
     use super::*;
     use crate::bus::message::{Held, HeldPerson, Presence, Sign};
     use crate::hub::fixture::{committed, room_key};
@@ -303,12 +310,30 @@ mod tests {
         let mut kinds = std::collections::BTreeSet::new();
         for vector in vectors.iter().filter(|vector| vector["valid"] == true) {
             let entry: Entry = serde_json::from_value(vector["json"]["entry"].clone()).unwrap();
-            kinds.insert(entry.content.kind());
+            kinds.insert(entry.content.kind().to_owned());
             let room = room_key();
             let committed = Committed { room, epoch: 1, seq: 1, guest_seq: Some(1), entry: Arc::new(entry) };
             there_and_back(Channel::Conversation(room), Message::Entries(vec![committed]));
         }
-        assert_eq!(kinds.len(), 7, "the vectors hold every kind: {kinds:?}");
+        assert_eq!(kinds, KINDS.map(str::to_owned).into(), "the vectors hold every kind");
+    }
+
+    #[test]
+    fn an_entry_of_a_kind_unheard_of_arrives_as_it_is() {
+        let room = room_key();
+        let mut committed = committed(room, 3, None);
+        let other = serde_json::json!({ "kind": "poll", "body": { "votes": [[1, "deep"]] } });
+        Arc::make_mut(&mut committed.entry).content = serde_json::from_value(other).unwrap();
+        there_and_back(Channel::Conversation(room), Message::Entries(vec![committed]));
+    }
+
+    #[test]
+    fn who_is_held_is_told_in_a_form_that_nodes_understand_which_know_nobody_that_looks() {
+        let who = Who { kind: WhoKind::Guest, id: "g".into(), name: "Maria".into() };
+        let held = HeldPerson { who: who.clone(), viewing: true };
+        assert_eq!(get::<Who>(&rmp_serde::to_vec_named(&held).unwrap()).as_ref(), Ok(&who));
+        let told = get::<HeldPerson>(&rmp_serde::to_vec_named(&who).unwrap());
+        assert_eq!(told, Ok(HeldPerson { who, viewing: false }));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What nodes tell each other. Each message knows its lane: what may be dropped first, and what holds up nothing.
 
-use parlour_protocol::entry::Who;
+use parlour_protocol::entry::{Who, WhoKind};
 use parlour_protocol::id::{ConversationId, OrganizationId};
 use parlour_protocol::reply::CardSeen;
 use parlour_protocol::share::Share;
@@ -105,11 +105,34 @@ pub struct Held {
 
 /// Somebody whom a node holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "WirePerson", into = "WirePerson")]
 pub struct HeldPerson {
     /// Who.
     pub who: Who,
     /// Whether the conversation is on a screen of theirs.
     pub viewing: bool,
+}
+
+/// A [`Who`] with one more field: a node that does not know it yet passes over it, and one that is not told takes it for no.
+#[derive(Serialize, Deserialize)]
+struct WirePerson {
+    kind: WhoKind,
+    id: String,
+    name: String,
+    #[serde(default)]
+    viewing: bool,
+}
+
+impl From<WirePerson> for HeldPerson {
+    fn from(WirePerson { kind, id, name, viewing }: WirePerson) -> Self {
+        Self { who: Who { kind, id, name }, viewing }
+    }
+}
+
+impl From<HeldPerson> for WirePerson {
+    fn from(HeldPerson { who: Who { kind, id, name }, viewing }: HeldPerson) -> Self {
+        Self { kind, id, name, viewing }
+    }
 }
 
 /// What a room says besides entries.

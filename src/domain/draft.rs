@@ -212,7 +212,9 @@ impl Draft {
 fn audience(content: &Content) -> Audience {
     match content {
         Content::Message(_) | Content::Card(_) | Content::Selection(_) => Audience::Everyone,
-        Content::Note(_) | Content::Share(_) | Content::Edit(_) | Content::Redaction(_) => Audience::Staff,
+        Content::Note(_) | Content::Share(_) | Content::Edit(_) | Content::Redaction(_) | Content::Other(_) => {
+            Audience::Staff
+        }
     }
 }
 

@@ -123,9 +123,12 @@ fn revisable(target: &Target) -> Result<Revisable, Refusal> {
             let late = text.redacted.then_some(Late::Redacted);
             Ok(Revisable { entry: *id, seq: target.seq, audience: *audience, late })
         }
-        Content::Edit(_) | Content::Redaction(_) | Content::Card(_) | Content::Selection(_) | Content::Share(_) => {
-            Err(Refusal::Kind)
-        }
+        Content::Edit(_)
+        | Content::Redaction(_)
+        | Content::Card(_)
+        | Content::Selection(_)
+        | Content::Share(_)
+        | Content::Other(_) => Err(Refusal::Kind),
     }
 }
 
@@ -141,7 +144,7 @@ pub fn blanked(content: &Content) -> Content {
             body.text.clear();
             body.redacted = true;
         }
-        Content::Redaction(_) | Content::Card(_) | Content::Selection(_) | Content::Share(_) => {}
+        Content::Redaction(_) | Content::Card(_) | Content::Selection(_) | Content::Share(_) | Content::Other(_) => {}
     }
     content
 }
@@ -160,6 +163,8 @@ pub fn concerns(target: EntryId, entry: &Entry) -> bool {
     match &entry.content {
         Content::Message(_) | Content::Note(_) => entry.id == target,
         Content::Edit(edit) => edit.entry_id == target,
-        Content::Redaction(_) | Content::Card(_) | Content::Selection(_) | Content::Share(_) => false,
+        Content::Redaction(_) | Content::Card(_) | Content::Selection(_) | Content::Share(_) | Content::Other(_) => {
+            false
+        }
     }
 }

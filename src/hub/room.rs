@@ -318,5 +318,6 @@ pub(super) fn weight(entry: &Entry) -> usize {
             }
             Content::Edit(body) => body.text.len(),
             Content::Selection(_) | Content::Share(_) | Content::Redaction(_) => 1024,
+            Content::Other(other) => other.body.to_string().len(),
         }
 }

@@ -282,7 +282,7 @@ impl Row {
             Content::Message(text) | Content::Note(text) => text.text.as_str(),
             Content::Card(card) => card.card.offer.title.as_str(),
             Content::Selection(selection) => selection.labels.first().map_or("", String::as_str),
-            Content::Share(_) | Content::Edit(_) | Content::Redaction(_) => "",
+            Content::Share(_) | Content::Edit(_) | Content::Redaction(_) | Content::Other(_) => "",
         };
         Some(Preview {
             audience: Audience::find(self.audience.as_deref()?)?,

@@ -36,4 +36,5 @@ mod stopping;
 mod storms;
 mod tickets;
 mod traffic;
+mod versions;
 mod walls;

@@ -185,6 +185,7 @@ fn content(content: &Content) -> usize {
         Content::Card(_) | Content::Selection(_) => CARD_BYTES_MAX,
         Content::Edit(edit) => 2 * FRAME_BYTES + edit.text.len(),
         Content::Share(_) | Content::Redaction(_) => 4 * FRAME_BYTES,
+        Content::Other(other) => 2 * FRAME_BYTES + other.body.to_string().len(),
     }
 }
 
