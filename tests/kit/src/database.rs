@@ -3,11 +3,13 @@
 //! The shared cluster is relaxed (no fsync) and dies with the process. Fault tests take a durable cluster of their own.
 
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use parlour::devdb::{Cluster, ClusterOptions, Durability, Host};
 use parlour::store::migrate::{ROLES_SQL, migrate};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use tokio::process::Command;
 use tokio::sync::OnceCell;
 
 const TEMPLATE: &str = "parlour_template";
@@ -38,6 +40,16 @@ impl Database {
     /// A migrated database on a cluster of the test's own.
     pub async fn create_on(cluster: &Cluster) -> Self {
         create_migrated(cluster, "parlour").await;
+        Self::on(cluster, "parlour")
+    }
+
+    /// As [`Database::create_on`], migrated by a server program: its migrations may be others than ours.
+    pub async fn create_by(program: &Path, cluster: &Cluster) -> Self {
+        create(cluster, "parlour").await;
+        let mut command = Command::new(program);
+        command.arg("migrate").env_clear().env("MIGRATE_DATABASE_URL", cluster.url("parlour_migrator", "parlour"));
+        let status = command.stdin(Stdio::null()).stdout(Stdio::null()).status().await;
+        assert!(status.expect("the program starts").success(), "{} migrate", program.display());
         Self::on(cluster, "parlour")
     }
 
@@ -90,11 +102,15 @@ pub fn scratch_dir(name: &str) -> PathBuf {
 }
 
 async fn create_migrated(cluster: &Cluster, name: &str) {
+    create(cluster, name).await;
+    migrate(&cluster.url("parlour_migrator", name)).await.expect("the migrations");
+}
+
+async fn create(cluster: &Cluster, name: &str) {
     let mut admin = connect(&cluster.superuser_url("postgres")).await;
     sqlx::raw_sql(ROLES_SQL).execute(&mut admin).await.expect("the roles");
     let create = format!("create database {name} owner parlour_owner");
     sqlx::raw_sql(AssertSqlSafe(create)).execute(&mut admin).await.expect("a database");
-    migrate(&cluster.url("parlour_migrator", name)).await.expect("the migrations");
 }
 
 async fn connect(url: &str) -> PgConnection {

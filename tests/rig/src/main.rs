@@ -12,6 +12,7 @@ mod finish;
 mod history;
 mod kept;
 mod machine;
+mod mutants;
 mod options;
 mod plan;
 mod progress;
@@ -42,12 +43,18 @@ fn main() -> ExitCode {
             Err(why) => failed(&why),
         };
     }
-    let options = Options::from(arguments);
-    let runtime = Builder::new_multi_thread().worker_threads(THREADS).enable_all().build();
-    let ended = match runtime {
-        Ok(runtime) => runtime.block_on(run::run(&options)),
+    let runtime = match Builder::new_multi_thread().worker_threads(THREADS).enable_all().build() {
+        Ok(runtime) => runtime,
         Err(error) => return failed(&error.to_string()),
     };
+    if let Some(chosen) = &arguments.mutants {
+        return match runtime.block_on(mutants::run(&options::directory(), chosen)) {
+            Ok(true) => ExitCode::from(HELD),
+            Ok(false) => ExitCode::from(BROKEN),
+            Err(why) => failed(&why.to_string()),
+        };
+    }
+    let ended = runtime.block_on(run::run(&Options::from(arguments)));
     match ended {
         Ok(run::End::Held) => ExitCode::from(HELD),
         Ok(run::End::Broken) => ExitCode::from(BROKEN),

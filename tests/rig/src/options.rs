@@ -44,6 +44,12 @@ pub struct Arguments {
     /// Runs a failing plan (or the directory of a failed run) with ever fewer faults, and tells the smallest that fails.
     #[arg(long, value_name = "FILE", conflicts_with = "plan")]
     pub shrink: Option<PathBuf>,
+    /// Plants bugs in copies of the server, all or those of these numbers, and tells which of them the checkers find.
+    #[arg(long, value_name = "NUMBER", num_args = 0.., conflicts_with_all = ["plan", "shrink"])]
+    pub mutants: Option<Vec<String>>,
+    /// Where reports and what is kept go [default: target/rig].
+    #[arg(long, value_name = "DIRECTORY")]
+    into: Option<PathBuf>,
 }
 
 /// What a run is to be.
@@ -87,7 +93,7 @@ impl From<Arguments> for Options {
             other_binary: told.other_binary,
             long: told.long,
             keep: told.keep,
-            directory: directory(),
+            directory: told.into.unwrap_or_else(directory),
         }
     }
 }

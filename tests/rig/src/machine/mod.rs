@@ -57,7 +57,7 @@ impl Machine {
     pub async fn start(options: &Options, recorder: &Recorder) -> Self {
         let logs = options.run_directory();
         std::fs::create_dir_all(&logs).expect("a directory for the logs");
-        let (postgres, redis) = tokio::join!(Postgres::start(), Redis::start());
+        let (postgres, redis) = tokio::join!(Postgres::start(&options.binary), Redis::start());
         let redis_port = redis.port();
         let mut nodes = Vec::new();
         for number in 0..options.nodes {

@@ -41,10 +41,10 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Starts it, with an empty, migrated database.
-    pub async fn start() -> Self {
+    /// Starts it, with an empty database, migrated by the server program that will be run: it knows its own.
+    pub async fn start(program: &Path) -> Self {
         let (cluster, data_dir) = durable_cluster().await;
-        let database = Database::create_on(&cluster).await;
+        let database = Database::create_by(program, &cluster).await;
         let log = cluster.log().to_owned();
         Self { cluster: Mutex::new(Some(cluster)), data_dir, log, database }
     }
