@@ -21,8 +21,11 @@ const APART_MS: u64 = 300;
 /// Nodes of a run.
 const NODES: u8 = 3;
 
+/// What a kind of fault is called in the headers of patches, how many milliseconds it lasts, and what it is at a node.
+type Word = (&'static str, u64, fn(Node) -> Kind);
+
 /// The faults that patches may name, and how long each lasts, in milliseconds.
-const WORDS: [(&str, u64, fn(Node) -> Kind); 12] = [
+const WORDS: [Word; 12] = [
     ("kill_node", 500, Kind::KillNode),
     // Longer than a client waits before it tries its luck elsewhere.
     ("stop_node", 4_000, Kind::StopNode),
