@@ -26,8 +26,8 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::Connection;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
+use sqlx::{Connection, Row};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
@@ -119,9 +119,20 @@ impl<T, F: Future<Output = Result<T, sqlx::Error>>> Asked<T> for F {}
 
 /// Whether a connection that was given back has answered everything it was asked. The pool looks, too, but for as long as it
 /// takes: every answer that the network lost would cost it a place for good.
+///
+/// A `begin` that nobody waited for to its end has opened a transaction that nobody knows of: it is rolled back, or whoever came
+/// next would speak inside it.
 async fn is_in_step(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    let pinged = timeout(RELEASE_TIMEOUT, connection.ping()).await;
-    pinged.map_err(|_| sqlx::Error::PoolTimedOut)?.map(|()| true)
+    let cleared = timeout(RELEASE_TIMEOUT, async {
+        // One simple query is a transaction of its own, begun with it.
+        let asked = sqlx::raw_sql("select now() = statement_timestamp()").fetch_one(&mut *connection).await?;
+        let is_outside: bool = asked.try_get(0)?;
+        if !is_outside {
+            sqlx::raw_sql("rollback").execute(connection).await?;
+        }
+        Ok(true)
+    });
+    cleared.await.map_err(|_| sqlx::Error::PoolTimedOut)?
 }
 
 /// Whether the database keeps what it acknowledges through a crash of the machine.

@@ -2,11 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use parlour::domain::principal::HolderKey;
+use futures_util::FutureExt;
+use parlour::domain::principal::{HolderKey, OrgScope};
 use parlour::store::Store;
 use parlour_protocol::entry::WhoKind;
 use parlour_protocol::id::OrganizationId;
 use serde_json::json;
+use tokio::task::yield_now;
 use tokio::time::timeout;
 
 use parlour_testkit::app::TestApp;
@@ -59,4 +61,33 @@ async fn a_pause_ends_soon_after_the_network_carries_again() {
     assert!(began.elapsed() < Duration::from_secs(6), "{:?}", began.elapsed());
     socket.attach(conversation, None).await.ok();
     tenancy.admin.conversation("Somebody else").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_that_nobody_waited_for_is_not_given_to_the_next_one() {
+    let database = Database::fresh().await;
+    let store = Store::new(&database.app_url, 1).expect("a store");
+    let scope = OrgScope::for_platform(OrganizationId::generate());
+    let mut admin = database.admin().await;
+    // Given up sooner and later: before the connection is there, while it begins, and after.
+    for patience in (0..300).map(|n| 4 * n) {
+        let mut asked = Box::pin(store.tenant(scope));
+        for _ in 0..patience {
+            if asked.as_mut().now_or_never().is_some() {
+                break;
+            }
+            yield_now().await;
+        }
+        drop(asked);
+        // One statement by itself, which would otherwise wait for a commit of somebody else's.
+        store.durability().await.expect("an answer");
+        let open: i64 = sqlx::query_scalar(
+            "select count(*) from pg_stat_activity
+              where datname = current_database() and state like 'idle in transaction%'",
+        )
+        .fetch_one(&mut admin)
+        .await
+        .expect("a count");
+        assert_eq!(open, 0, "a connection that is in a transaction was given to whoever came next, at {patience}");
+    }
 }
