@@ -430,3 +430,7 @@ impl State {
 #[cfg(test)]
 #[path = "outbox_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "outbox_model.rs"]
+mod model;

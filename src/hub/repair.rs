@@ -67,8 +67,19 @@ impl Hub {
         let compared = Arc::new(Notify::new());
         let mut turn = 0;
         loop {
-            // Every branch is cancel-safe: the list and the ticks keep what they did not return.
+            // Every branch is cancel-safe: the list and the ticks keep what they did not return. In this order, so that one
+            // history follows from one seed; those that could be ready again and again come last.
             tokio::select! {
+                biased;
+                _ = beacons.tick() => {
+                    turn += 1;
+                    contain(async { self.send_beacons() }).await;
+                    contain(async { self.ask_in_turn(turn, ASK_TURNS) }).await;
+                }
+                _ = looks.tick() => drop(contain(async { self.look_around() }).await),
+                () = compared.notified() => comparing.is_running = false,
+                Some(()) = reading.next() => {}
+                Some(()) = asking.next() => {}
                 due = self.agenda.next() => match due {
                     Due::Repair(_) | Due::Unsure(_) => to_read.push_back(due),
                     // As many as there are organizations here, at most.
@@ -76,20 +87,11 @@ impl Hub {
                     // Nothing else waits for anything, so it must not wait for those that do.
                     _ => self.contained(due).await,
                 },
-                _ = beacons.tick() => {
-                    turn += 1;
-                    contain(async { self.send_beacons() }).await;
-                    contain(async { self.ask_in_turn(turn, ASK_TURNS) }).await;
-                }
-                _ = looks.tick() => drop(contain(async { self.look_around() }).await),
                 () = doubt.raised() => {
                     self.ask_all();
                     comparing.soon();
                 }
                 () = self.doubt.notified() => comparing.soon(),
-                () = compared.notified() => comparing.is_running = false,
-                Some(()) = reading.next() => {}
-                Some(()) = asking.next() => {}
             }
             while reading.len() < READING_MAX
                 && let Some(due) = to_read.pop_front()
