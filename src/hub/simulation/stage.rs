@@ -165,6 +165,7 @@ impl Client {
         if let Some(session) = self.session.take() {
             hub.leave(&session);
         }
+        self.tap = Arc::default();
         self.phase = Phase::Out;
         self.present_since = None;
         self.is_viewing = false;
