@@ -68,9 +68,10 @@ impl World {
                         200 + mix(&[self.plan.seed, self.start.elapsed().as_millis() as u64, index as u64]) % 3_000;
                     client.phase = Phase::Waiting(now + Duration::from_millis(pause));
                 }
-                self.settled_since[client.casting.room] = now;
             }
         }
+        // It may have held somebody who left a while ago, whom others learn of by its death.
+        self.settled_since.fill(now);
     }
 
     /// A client attaches at a node, or at the next one that is there.

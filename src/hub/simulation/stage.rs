@@ -215,7 +215,8 @@ impl Client {
 
 fn principal(seed: u64, casting: Casting, room: RoomKey) -> Principal {
     let organization = Organization { id: room.organization, name: "Meridian".to_owned(), active: true, version: 1 };
-    let id = name(seed, "person", casting.person as u64);
+    // Different for both kinds: by name and id people are told in order.
+    let id = name(seed, if casting.is_guest { "guest" } else { "staff" }, casting.person as u64);
     let actor = match casting.is_guest {
         true => Actor::Guest {
             guest: GuestId(id),

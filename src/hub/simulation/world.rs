@@ -25,6 +25,8 @@ const LOOK: Duration = Duration::from_millis(100);
 const REGISTER_EVERY: u64 = 3_000;
 /// How long a node that says farewell has for what is under way.
 const LAST_WORDS: Duration = Duration::from_millis(50);
+/// How long after healing what broke may still show: a node finds that it was deaf just before its next beacon comes back.
+const AFTERMATH: u64 = 2_000;
 /// How long it is watched that what has converged stays so; in one life of eight for as long as anything is remembered.
 const LINGER: [u64; 2] = [1_000, 70_000];
 
@@ -140,7 +142,7 @@ impl World {
             self.keep_up();
             self.listen()?;
             self.check()?;
-            if self.millis() >= HEALS_AT {
+            if self.millis() >= HEALS_AT + AFTERMATH {
                 match (self.is_converged()?, converged_at) {
                     (true, None) => converged_at = Some(Instant::now()),
                     (true, Some(since)) if since.elapsed() >= linger => return Ok(()),
@@ -271,7 +273,6 @@ impl World {
                 client.stalls_until = None;
                 client.tap.allow(None);
                 client.hears_since = now;
-                client.reader.forget_typing();
             }
             client.refused();
         }
@@ -294,6 +295,11 @@ impl World {
                     transcript.push(format!("{millis:>6} {index} {message}"));
                 }
                 self.take_in(index, at, &message).map_err(|wrong| format!("client {index}: {wrong}"))?;
+            }
+            let client = &mut self.clients[index];
+            if client.hears_since == Instant::now() {
+                // What was stuck in the socket may be old, and what ended it dropped.
+                client.reader.forget_typing();
             }
         }
         Ok(())
