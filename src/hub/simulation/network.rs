@@ -170,7 +170,8 @@ impl Bus for Phone {
             let roll = mix(&[self.network.plan.seed, self.network.millis(), self.index as u64, place(channel)]);
             // Mostly at once, sometimes later than anybody waits for it. Between the two several would wait for a conversation's
             // channel together, and in which order they are woken is chance that no seed governs.
-            let afters = if matches!(channel, Channel::Conversation(_)) { [0, 0, 0, 0, 600] } else { [0, 3, 3, 40, 400] };
+            let afters =
+                if matches!(channel, Channel::Conversation(_)) { [0, 0, 0, 0, 600] } else { [0, 3, 3, 40, 400] };
             let after = afters[usize::try_from(roll % 5).unwrap_or(0)];
             let (interests, sender) = (Arc::clone(&self.interests), self.sender.clone());
             let confirm = move || {
