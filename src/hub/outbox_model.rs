@@ -9,9 +9,12 @@ use proptest::prelude::*;
 use super::tests::{Tap, pair, text};
 use super::*;
 
+const SIGNS: [Sign; 3] = [Sign::Presence, Sign::Receipt, Sign::Inbox];
+
 #[derive(Clone, Debug)]
 enum Op {
     Control,
+    Welcome,
     Durable { attachment: u64, count: usize },
     Signal { key: Option<usize> },
     Flush { credit: usize },
@@ -26,8 +29,9 @@ fn op() -> impl Strategy<Value = Op> {
     let attachment = 1_u64..3;
     prop_oneof![
         4 => Just(Op::Control),
+        2 => Just(Op::Welcome),
         12 => (attachment.clone(), 1_usize..60).prop_map(|(attachment, count)| Op::Durable { attachment, count }),
-        4 => proptest::option::of(0_usize..2).prop_map(|key| Op::Signal { key }),
+        4 => proptest::option::of(0_usize..SIGNS.len()).prop_map(|key| Op::Signal { key }),
         6 => prop_oneof![0_usize..3_000, 0_usize..300_000].prop_map(|credit| Op::Flush { credit }),
         3 => Just(Op::TakeStale),
         1 => attachment.clone().prop_map(|attachment| Op::MarkStale { attachment }),
@@ -167,6 +171,14 @@ impl Both {
                     self.model.push(vec![(None, frame)]);
                 }
             }
+            Op::Welcome => {
+                let frame = self.frame(40);
+                self.outbox.welcome(self.conversation, frame.clone());
+                if !self.model.is_closed {
+                    self.model.merged.retain(|(key, _)| SIGNS[*key] == Sign::Inbox);
+                    self.model.push(vec![(None, frame)]);
+                }
+            }
             Op::Durable { attachment, count } => {
                 let frames: Vec<Bytes> = (0..count).map(|_| self.frame(1 + self.said * 37 % 4_000)).collect();
                 let sent = self.outbox.durable(AttachmentId(attachment), frames.concat().into(), count);
@@ -174,8 +186,7 @@ impl Both {
             }
             Op::Signal { key } => {
                 let frame = self.frame(20);
-                let sign = |key| if key == 0 { Sign::Presence } else { Sign::Receipt };
-                let name = key.map(|key| SignKey { sign: sign(key), conversation: self.conversation, who: None });
+                let name = key.map(|key| SignKey { sign: SIGNS[key], conversation: self.conversation, who: None });
                 self.outbox.sign(name, frame.clone());
                 match key {
                     _ if self.model.is_closed => {}
