@@ -59,8 +59,10 @@ pub enum Upshot {
     Nothing,
     /// The attach was answered: it is live.
     Live,
-    /// There is more to read, or it starts anew: it attaches again.
+    /// There is more to read: it attaches again.
     Again,
+    /// Its entries ended until it attaches again.
+    Behind,
     /// Entries are withheld until the next `head`.
     Paused,
 }
@@ -83,6 +85,8 @@ pub struct Reader {
     pub people: BTreeMap<String, Shown>,
     /// When the attach that is under way began.
     pub attach_began: Instant,
+    /// What comes now was stuck in a slow socket: signs may be old, merged or missing.
+    pub is_catching_up: bool,
     typing: BTreeMap<String, Instant>,
     rest: Vec<u8>,
 }
@@ -96,6 +100,7 @@ impl Reader {
             position: None,
             people: BTreeMap::new(),
             attach_began: Instant::now(),
+            is_catching_up: false,
             typing: BTreeMap::new(),
             rest: Vec::new(),
         }
@@ -145,12 +150,12 @@ impl Reader {
                 self.entry(ledger, message["seq"].as_i64().unwrap_or(0), &message["entry"], false)?;
                 Ok(Upshot::Nothing)
             }
-            Some("head") => Ok(Upshot::Again),
+            Some("head") => Ok(Upshot::Behind),
             Some("paused") => Ok(Upshot::Paused),
             Some("presence") => self.presence(message),
             Some("typing") => {
                 let who = person(&message["who"]);
-                match message["active"] == true {
+                match message["active"] == true && !self.is_catching_up {
                     true => drop(self.typing.insert(who, at)),
                     false => drop(self.typing.remove(&who)),
                 }
@@ -215,7 +220,7 @@ impl Reader {
             "offline" => self.people.remove(&who),
             _ => self.people.insert(who.clone(), shown.clone()),
         };
-        if before.is_none() && shown.state == "offline" {
+        if before.is_none() && shown.state == "offline" && !self.is_catching_up {
             return Err(format!("I14 {who} leaves twice"));
         }
         Ok(Upshot::Nothing)

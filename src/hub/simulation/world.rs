@@ -273,6 +273,8 @@ impl World {
                 client.stalls_until = None;
                 client.tap.allow(None);
                 client.hears_since = now;
+                // Their ends may have been dropped.
+                client.reader.forget_typing();
             }
             client.refused();
         }
@@ -286,6 +288,7 @@ impl World {
         for index in 0..self.clients.len() {
             let client = &mut self.clients[index];
             client.flush();
+            client.reader.is_catching_up = client.hears_since == Instant::now();
             for (at, message) in client.reader.messages(&client.tap) {
                 if self.defect.deafness.is_some_and(|is_lost| is_lost(&message)) {
                     continue;
@@ -295,11 +298,6 @@ impl World {
                     transcript.push(format!("{millis:>6} {index} {message}"));
                 }
                 self.take_in(index, at, &message).map_err(|wrong| format!("client {index}: {wrong}"))?;
-            }
-            let client = &mut self.clients[index];
-            if client.hears_since == Instant::now() {
-                // What was stuck in the socket may be old, and what ended it dropped.
-                client.reader.forget_typing();
             }
         }
         Ok(())
@@ -315,10 +313,14 @@ impl World {
                 client.hears_since = Instant::now();
                 self.settled_since[client.casting.room] = Instant::now();
             }
+            // Said of an attachment that the one asked for replaces: its answer will come later and tell more.
+            Upshot::Behind if matches!(client.phase, Phase::Attaching(_)) => {}
             // An answer that was on its way when the client let go is nothing to it.
-            Upshot::Again if !matches!(client.phase, Phase::Out) => self.enter(index, self.clients[index].node),
+            Upshot::Again | Upshot::Behind if !matches!(client.phase, Phase::Out) => {
+                self.enter(index, self.clients[index].node)
+            }
             Upshot::Paused if matches!(client.phase, Phase::Live) => client.phase = Phase::Paused,
-            Upshot::Again | Upshot::Paused | Upshot::Nothing => {}
+            Upshot::Again | Upshot::Behind | Upshot::Paused | Upshot::Nothing => {}
         }
         Ok(())
     }
