@@ -140,7 +140,7 @@ impl Member {
             Feed::Gone => return WentLive::Gone,
         };
         let redacted: Vec<EntryId> = turns.iter().flat_map(|turn| turn.redacted()).collect();
-        self.session.outbox().control(reply(&redacted));
+        self.session.outbox().welcome(self.room.key().conversation, reply(&redacted));
         let after = turns.iter().try_fold(next, |next, turn| match turn.without(&redacted) {
             Some(blanked) => self.forward(&blanked, next),
             None => self.forward(turn, next),

@@ -30,6 +30,8 @@ pub mod sequence;
 pub mod session;
 pub mod signs;
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod tests;
 pub mod typing;
 

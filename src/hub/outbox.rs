@@ -153,6 +153,14 @@ impl Outbox {
         self.with_open(|outbox, state| outbox.append_control(state, frames));
     }
 
+    /// Gives a reply that tells how everybody in a conversation stands: what still waits of that is older and would undo it.
+    pub fn welcome(&self, conversation: ConversationId, frames: Bytes) {
+        self.with_open(|outbox, state| {
+            state.merged.retain(|(key, _)| key.conversation != conversation || key.sign == Sign::Inbox);
+            outbox.append_control(state, frames);
+        });
+    }
+
     /// Gives entry pushes, whole frames of one attachment; dropped when it is stale or the budget is spent.
     pub fn durable(&self, attachment: AttachmentId, frames: Bytes, count: usize) -> Sent {
         let mut sent = Sent::Dropped;
@@ -436,3 +444,7 @@ impl State {
 #[cfg(test)]
 #[path = "outbox_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "outbox_model.rs"]
+mod model;

@@ -3,16 +3,15 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parlour_protocol::close::CloseCode;
-use proptest::prelude::*;
 
 use super::*;
 use crate::hub::frame::Opcode;
 
 /// A socket that takes as many bytes as it was given credit for.
 #[derive(Default)]
-struct Tap {
-    credit: AtomicUsize,
-    taken: Mutex<Vec<u8>>,
+pub(super) struct Tap {
+    pub(super) credit: AtomicUsize,
+    pub(super) taken: Mutex<Vec<u8>>,
 }
 
 impl Sink for Tap {
@@ -52,12 +51,12 @@ impl Outbox {
     }
 }
 
-fn pair(credit: usize) -> (Arc<Tap>, Outbox) {
+pub(super) fn pair(credit: usize) -> (Arc<Tap>, Outbox) {
     let tap = Arc::new(Tap { credit: credit.into(), ..Tap::default() });
     (Arc::clone(&tap), Outbox::new(tap))
 }
 
-fn text(text: &str) -> Bytes {
+pub(super) fn text(text: &str) -> Bytes {
     frame::frame(Opcode::Text, text.as_bytes())
 }
 
@@ -150,39 +149,4 @@ fn a_sign_merged_before_a_head_is_not_kept_back_until_a_newer_one_has_gone() {
     outbox.sign(key(), text("online"));
     outbox.flush();
     assert_eq!(tap.frames(), ["head", "online"]);
-}
-
-proptest! {
-    /// However the socket dribbles: whole frames, replies all and in order, entries in order until one is dropped.
-    #[test]
-    fn frames_stay_whole_and_in_order(
-        steps in proptest::collection::vec((0_u8..4, 0_usize..6, 0_usize..3000), 1..120),
-    ) {
-        let (tap, outbox) = pair(0);
-        let (mut replies, mut entries) = (0, 0);
-        for (what, count, credit) in steps {
-            match what {
-                0 => { outbox.control(text(&format!("r{replies}"))); replies += 1; }
-                1 | 2 => {
-                    let run: Vec<Bytes> = (0..count).map(|n| text(&format!("e{:0900}", entries + n))).collect();
-                    entries += count;
-                    if count > 0 {
-                        outbox.durable(A, run.concat().into(), count);
-                    }
-                }
-                _ => { tap.credit.fetch_add(credit, Ordering::Relaxed); outbox.flush(); }
-            }
-        }
-        tap.credit.store(usize::MAX, Ordering::Relaxed);
-        outbox.flush();
-        let frames = tap.frames();
-        let said = |letter: char| -> Vec<usize> {
-            frames.iter().filter_map(|frame| frame.strip_prefix(letter)?.parse().ok()).collect()
-        };
-        prop_assert_eq!(said('r'), (0..replies).collect::<Vec<_>>());
-        let heard = said('e');
-        prop_assert_eq!(&heard, &(0..heard.len()).collect::<Vec<_>>());
-        prop_assert_eq!(heard.len() < entries, outbox.take_stale() == [A]);
-        prop_assert_eq!(frames.len(), replies + heard.len(), "no frame was torn");
-    }
 }

@@ -403,3 +403,7 @@ fn here(people: &HashMap<PersonKey, Present>) -> Vec<HeldPerson> {
     let held = people.values().filter(|present| present.is_here());
     held.map(|present| HeldPerson { who: present.who.clone(), viewing: !present.viewers.is_empty() }).collect()
 }
+
+#[cfg(test)]
+#[path = "presence_tests.rs"]
+mod tests;

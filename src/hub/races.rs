@@ -192,6 +192,43 @@ async fn a_guest_who_looks_and_looks_away_has_no_row_read_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_sign_that_waits_for_a_slow_socket_does_not_undo_what_a_later_attach_is_told() {
+    let stage = Stage::new(0);
+    let (anna, slow) = (stage.staff(), stage.staff());
+    for actress in [&anna, &slow] {
+        stage.attach(actress, None).await;
+        actress.heard();
+    }
+    slow.tap.is_stalled.store(true, Ordering::Relaxed);
+    stage.say(1).await;
+    stage.hub.view(&anna.session, &stage.grant(&anna), true);
+    stage.hub.detach(&slow.session, stage.key);
+    stage.hub.view(&anna.session, &stage.grant(&anna), false);
+    stage.attach(&slow, Some(0)).await;
+    slow.tap.is_stalled.store(false, Ordering::Relaxed);
+    let heard: Vec<Value> = slow.heard().into_iter().chain(slow.heard()).collect();
+    assert!(heard.iter().any(|message| message["ok"]["members"].is_array()), "{heard:?}");
+    assert!(heard.iter().all(|message| message["viewing"] != true), "she looked away before: {heard:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_leaves_in_the_middle_of_an_attach_and_comes_back_is_seen() {
+    let stage = Stage::new(5);
+    let person = PersonId::generate();
+    let (ben, anna) = (stage.staff(), stage.staff_as(person));
+    stage.attach(&ben, None).await;
+    ben.heard();
+    let attach = stage.try_attach(&anna, None);
+    tokio::pin!(attach);
+    assert!(futures_util::poll!(&mut attach).is_pending(), "the log is being read");
+    stage.hub.leave(&anna.session);
+    assert!(attach.await.is_err());
+    stage.attach(&stage.staff_as(person), None).await;
+    let heard = ben.heard();
+    assert!(heard.iter().any(|sign| sign["type"] == "presence" && sign["state"] == "online"), "{heard:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn looking_ends_with_the_attachment_also_when_another_takes_its_place() {
     let stage = Stage::new(0);
     let person = PersonId::generate();

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
-use tokio::sync::Notify;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
@@ -67,11 +67,25 @@ impl Hub {
         let mut comparing = Comparing::new(&self.config, Instant::now());
         let (mut reading, mut asking) = (Running::new(), Running::new());
         let mut to_read = VecDeque::new();
-        let compared = Arc::new(Notify::new());
+        // One comparison at a time, so one word of it.
+        let (compared, mut comparisons) = mpsc::channel(1);
         let mut turn = 0;
         loop {
-            // Every branch is cancel-safe: the list and the ticks keep what they did not return.
+            // Every branch is cancel-safe: the list and the ticks keep what they did not return. In this order, so that one
+            // history follows from one seed. Nobody starves: ticks are ready once a period; reads are as many as were taken from
+            // the agenda, and add none but through it; what is on the agenda is finite and for later. Doubts come last, as they
+            // may be raised with every message that is dropped; should they wait, heads are compared in their turn all the same.
             tokio::select! {
+                biased;
+                _ = beacons.tick() => {
+                    turn += 1;
+                    contain(async { self.send_beacons() }).await;
+                    contain(async { self.ask_in_turn(turn, ASK_TURNS) }).await;
+                }
+                _ = looks.tick() => drop(contain(async { self.look_around() }).await),
+                Some(is_answered) = comparisons.recv() => comparing.ended(is_answered),
+                Some(()) = reading.next() => {}
+                Some(()) = asking.next() => {}
                 due = self.agenda.next() => match due {
                     Due::Repair(_) | Due::Unsure(_) => to_read.push_back(due),
                     // As many as there are organizations here, at most.
@@ -79,20 +93,11 @@ impl Hub {
                     // Nothing else waits for anything, so it must not wait for those that do.
                     _ => self.contained(due).await,
                 },
-                _ = beacons.tick() => {
-                    turn += 1;
-                    contain(async { self.send_beacons() }).await;
-                    contain(async { self.ask_in_turn(turn, ASK_TURNS) }).await;
-                }
-                _ = looks.tick() => drop(contain(async { self.look_around() }).await),
                 () = doubt.raised() => {
                     self.ask_all();
                     comparing.soon();
                 }
                 () = self.doubt.notified() => comparing.soon(),
-                () = compared.notified() => comparing.is_running = false,
-                Some(()) = reading.next() => {}
-                Some(()) = asking.next() => {}
             }
             while reading.len() < READING_MAX
                 && let Some(due) = to_read.pop_front()
@@ -100,10 +105,11 @@ impl Hub {
                 reading.push(Arc::clone(self).handle(due));
             }
             if comparing.is_due(Instant::now(), self.peers.in_doubt(Instant::now())) {
-                let (hub, compared) = (Arc::clone(self), Arc::clone(&compared));
+                let (hub, compared) = (Arc::clone(self), compared.clone());
                 reading.push(Box::pin(async move {
-                    contain(hub.compare_heads()).await;
-                    compared.notify_one();
+                    let mut is_answered = false;
+                    contain(async { is_answered = hub.compare_heads().await }).await;
+                    let _ = compared.send(is_answered).await;
                 }));
             }
         }
@@ -184,20 +190,26 @@ impl Hub {
     }
 
     /// Compares where all rooms stand with the log, in one query: also those without members, which answer from memory whoever
-    /// comes next.
-    pub(super) async fn compare_heads(&self) {
+    /// comes next. Whether the log answered.
+    pub(super) async fn compare_heads(&self) -> bool {
         let rooms: Vec<(Arc<Room>, Head)> = self.all_rooms();
         for (room, _) in rooms.iter().filter(|(room, _)| room.is_stuck()) {
             self.settle_delivery(room, delivery::run(room).await);
         }
         if rooms.is_empty() {
-            return;
+            return true;
         }
         let keys = rooms.iter().map(|(room, _)| room.key()).collect();
         let heads = match timeout(READ_TIMEOUT, self.log.heads(keys)).await {
             Ok(Ok(heads)) => heads,
-            Ok(Err(error)) => return tracing::warn!(%error, "the heads of the rooms cannot be compared with the log"),
-            Err(_) => return tracing::warn!("the log did not tell the heads of the rooms in time"),
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the heads of the rooms cannot be compared with the log");
+                return false;
+            }
+            Err(_) => {
+                tracing::warn!("the log did not tell the heads of the rooms in time");
+                return false;
+            }
         };
         let heads: HashMap<_, _> = heads.into_iter().collect();
         for (room, before) in rooms {
@@ -205,6 +217,7 @@ impl Hub {
                 self.compare(&room, before, *head);
             }
         }
+        true
     }
 
     /// Asks the log where rooms stand to which something may have been committed, and tells whoever should know. Until the log
@@ -248,6 +261,8 @@ struct Comparing {
     was_in_doubt: bool,
     is_wanted: bool,
     is_running: bool,
+    /// The last one got no answer: what it was asked for stays in doubt.
+    is_unanswered: bool,
 }
 
 impl Comparing {
@@ -259,12 +274,18 @@ impl Comparing {
             was_in_doubt: false,
             is_wanted: false,
             is_running: false,
+            is_unanswered: false,
         }
     }
 
     /// Something may have been missed: as soon as the one under way is done, which may have looked too early.
     fn soon(&mut self) {
         self.is_wanted = true;
+    }
+
+    /// The one under way is over.
+    fn ended(&mut self, is_answered: bool) {
+        (self.is_running, self.is_unanswered) = (false, !is_answered);
     }
 
     /// Whether a comparison is to begin now; then it counts as begun.
@@ -274,7 +295,7 @@ impl Comparing {
             self.is_wanted |= in_doubt;
             metrics::gauge!("parlour_bus_in_doubt").set(f64::from(u8::from(in_doubt)));
         }
-        let every = if in_doubt { self.in_doubt_every } else { self.at_rest_every };
+        let every = if in_doubt || self.is_unanswered { self.in_doubt_every } else { self.at_rest_every };
         let is_due = !self.is_running && (self.is_wanted || now >= self.began + every);
         if is_due {
             (self.is_wanted, self.is_running, self.began) = (false, true, now);

@@ -71,6 +71,25 @@ async fn the_last_entry_of_a_node_that_says_farewell_is_found_although_it_beacon
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_last_entry_of_a_node_is_found_although_the_log_could_not_be_read_when_it_said_farewell() {
+    let [a, b] = nodes().await;
+    let ben = b.staff();
+    b.attach(&ben, None).await;
+    ben.heard();
+    sleep(SECOND / 2).await;
+    a.swallow(&[Lane::Durable]);
+    a.say(1).await;
+    a.log.is_down.store(true, Ordering::Relaxed);
+    let log = Arc::clone(&a.log);
+    a.hub.say_farewell();
+    drop(a);
+    sleep(SECOND).await;
+    log.is_down.store(false, Ordering::Relaxed);
+    sleep(5 * SECOND).await;
+    assert_eq!(Actress::seqs(&ben.heard()), [1]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn looking_up_an_uncertain_commit_while_others_are_delivered_is_no_regression() {
     let stage = running(3);
     let ben = stage.staff();
