@@ -24,7 +24,8 @@ pub mod watermarks;
 
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::{Connection, Row};
@@ -45,11 +46,14 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// Longest wait for the rest of an answer that nobody waits for any more; then its connection is dropped.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long connections are looked at more closely after a `begin` was given up; giving one back takes far less.
+const DOUBT_MS: u64 = 60_000;
 
 /// The database, for as many users as there are clones.
 #[derive(Clone, Debug)]
 pub struct Store {
     pool: PgPool,
+    given_up: Arc<GivenUp>,
     /// One connection that only the lease query uses: a storm that empties the pool must not look like lost rights.
     leases: Arc<Mutex<Option<PgConnection>>>,
     options: PgConnectOptions,
@@ -69,13 +73,15 @@ impl Store {
                 ("lock_timeout", LOCK_TIMEOUT_MS),
                 ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_TIMEOUT_MS),
             ]);
+        let given_up = Arc::new(GivenUp::never());
+        let doubt = Arc::clone(&given_up);
         let pool = PgPoolOptions::new()
             .max_connections(connections_max)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .test_before_acquire(false)
-            .after_release(|connection, _| Box::pin(is_in_step(connection)))
+            .after_release(move |connection, _| Box::pin(is_in_step(connection, doubt.is_recent())))
             .connect_lazy_with(options.clone());
-        Ok(Self { pool, leases: Arc::default(), options })
+        Ok(Self { pool, given_up, leases: Arc::default(), options })
     }
 
     pub(in crate::store) fn options(&self) -> &PgConnectOptions {
@@ -117,22 +123,57 @@ trait Asked<T>: Future<Output = Result<T, sqlx::Error>> + Sized {
 
 impl<T, F: Future<Output = Result<T, sqlx::Error>>> Asked<T> for F {}
 
-/// Whether a connection that was given back has answered everything it was asked. The pool looks, too, but for as long as it
-/// takes: every answer that the network lost would cost it a place for good.
-///
-/// A `begin` that nobody waited for to its end has opened a transaction that nobody knows of: it is rolled back, or whoever came
-/// next would speak inside it.
-async fn is_in_step(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    let cleared = timeout(RELEASE_TIMEOUT, async {
-        // One simple query is a transaction of its own, begun with it.
-        let asked = sqlx::raw_sql("select now() = statement_timestamp()").fetch_one(&mut *connection).await?;
-        let is_outside: bool = asked.try_get(0)?;
-        if !is_outside {
+/// Whether a connection that was given back has answered everything it was asked, and is outside any transaction. The pool looks,
+/// too, but for as long as it takes: every answer that the network lost would cost it a place for good.
+async fn is_in_step(connection: &mut PgConnection, is_doubtful: bool) -> Result<bool, sqlx::Error> {
+    let looked = timeout(RELEASE_TIMEOUT, async {
+        connection.ping().await?;
+        if is_doubtful && !is_outside(connection).await? {
             sqlx::raw_sql("rollback").execute(connection).await?;
         }
         Ok(true)
     });
-    cleared.await.map_err(|_| sqlx::Error::PoolTimedOut)?
+    looked.await.map_err(|_| sqlx::Error::PoolTimedOut)?
+}
+
+async fn is_outside(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    // One simple query by itself is a transaction that begins with it.
+    sqlx::raw_sql("select now() = statement_timestamp()").fetch_one(connection).await?.try_get(0)
+}
+
+/// When a `begin` was last given up half-way: its connection is given back inside a transaction that nobody knows of, and whoever
+/// came next would speak in it. Which one it is nobody can tell, so all are looked at that come back for a while.
+#[derive(Debug)]
+struct GivenUp {
+    began: Instant,
+    /// Milliseconds after that; 0: never.
+    last: AtomicU64,
+}
+
+impl GivenUp {
+    fn never() -> Self {
+        Self { began: Instant::now(), last: AtomicU64::new(0) }
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX).saturating_add(1)
+    }
+
+    fn is_recent(&self) -> bool {
+        let last = self.last.load(Ordering::SeqCst);
+        last > 0 && self.now().saturating_sub(last) <= DOUBT_MS
+    }
+}
+
+/// Dropped before it was told that all is well, it notes a `begin` that was given up.
+struct Beginning<'a>(Option<&'a GivenUp>);
+
+impl Drop for Beginning<'_> {
+    fn drop(&mut self) {
+        if let Some(given_up) = self.0 {
+            given_up.last.store(given_up.now(), Ordering::SeqCst);
+        }
+    }
 }
 
 /// Whether the database keeps what it acknowledges through a crash of the machine.

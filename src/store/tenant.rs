@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, Postgres, Transaction};
 
 use crate::domain::principal::OrgScope;
 use crate::store::error::StoreError;
-use crate::store::{Asked, Store};
+use crate::store::{Asked, Beginning, Store};
 
 /// A transaction that sees and writes one organization's rows. Dropped without [`TenantTx::commit`], it is rolled back.
 #[derive(Debug)]
@@ -31,9 +31,13 @@ impl Store {
             scope.organization().0.hyphenated()
         );
         let began = Instant::now();
-        let begun = self.pool.begin_with(AssertSqlSafe(begin)).in_time().await;
+        let mut beginning = Box::pin(self.pool.begin_with(AssertSqlSafe(begin)));
+        // Declared after it, and so dropped before it: the note is there before the connection is given back.
+        let mut note = Beginning(Some(&self.given_up));
+        let begun = beginning.as_mut().in_time().await;
         metrics::histogram!("parlour_pool_wait_seconds").record(began.elapsed());
         let tx = begun?;
+        note.0 = None;
         Ok(TenantTx { tx, scope })
     }
 }
