@@ -76,7 +76,12 @@ impl<'w> Desk<'w> {
                     Err(_) => *slot = None,
                 }
             }
-            taken.push(Attendance { node: self.node, room: witnesses.room, told, real: real(workload, witnesses.room) });
+            taken.push(Attendance {
+                node: self.node,
+                room: witnesses.room,
+                told,
+                real: real(workload, witnesses.room),
+            });
         }
         taken
     }
