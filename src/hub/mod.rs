@@ -31,6 +31,7 @@ pub mod session;
 pub mod signs;
 #[cfg(test)]
 mod tests;
+mod told;
 pub mod typing;
 
 use std::collections::BTreeMap;
