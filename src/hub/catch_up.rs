@@ -222,28 +222,28 @@ impl Hub {
     ) -> Result<bool, ErrorBody> {
         let _flowing = self.flow()?;
         let (session, key) = (member.session(), member.room().key());
-        let arrived = self.presence.enter(key, session.who(), session.id());
-        if arrived.is_news {
-            self.announce_soon(key);
-        }
-        let members = self.presence.members(key, session.view());
+        self.tell_settled(key, self.presence.enter(key, session.who(), session.id()));
+        let known = self.known(member.room());
         let next = page.position.seq + 1;
         member.set_rights(&welcome.rights);
         page.conversation = Some(welcome.conversation);
         page.permissions = Some(welcome.rights);
-        page.members = Some(members.clone());
+        page.members = Some(known.in_view(session.view()));
         page.receipts = Some(welcome.receipts.clone());
         page.seen = welcome.seen;
         let reply = |page| Reply { id: Some(id), outcome: Outcome::Ok(Attached::Page(page)) };
         let ready = frame::message(session.codec(), &reply(page.clone()));
-        let went = member.go_live(next, |redacted| match forget(&mut page.entries, redacted) {
-            true => frame::message(session.codec(), &reply(page.clone())),
-            false => ready,
+        let went = self.go_live_knowing(member, &known, || {
+            member.go_live(next, |redacted| match forget(&mut page.entries, redacted) {
+                true => frame::message(session.codec(), &reply(page.clone())),
+                false => ready,
+            })
         });
-        let is_live = match went {
+        match went {
             WentLive::Yes => {
                 self.tell_seen_since(member, &page.seen.unwrap_or_default());
-                true
+                self.tell_receipts(member, welcome.receipts);
+                Ok(true)
             }
             WentLive::TooMuch => {
                 session.reply(&reply(Box::new(AttachedPage {
@@ -255,7 +255,7 @@ impl Hub {
                     seen: None,
                     ..*page
                 })));
-                false
+                Ok(false)
             }
             WentLive::Gone => {
                 // Whoever ended it may have done so before it was counted as present; as that it stays for the grace, so others
@@ -264,18 +264,9 @@ impl Hub {
                     self.tell_change(change, |other| !Arc::ptr_eq(other, member));
                 }
                 self.leave_presence(member);
-                return Err(not_found());
+                Err(not_found())
             }
-        };
-        if let Some(change) = arrived.change {
-            self.tell_change(&change, |other| !Arc::ptr_eq(other, member));
         }
-        if is_live {
-            // Whoever came or left between the count and going live was not heard of.
-            self.tell_changes(member, &members);
-            self.tell_receipts(member, welcome.receipts);
-        }
-        Ok(is_live)
     }
 
     /// Gives an attachment up, with everything that hangs on it.

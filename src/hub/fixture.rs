@@ -185,6 +185,8 @@ pub struct Tap {
     pub is_stalled: AtomicBool,
     /// Writing panics, as a defect would.
     pub is_poisoned: AtomicBool,
+    /// Happens once, at the next write.
+    pub meanwhile: Mutex<Option<Box<dyn FnOnce() + Send>>>,
     taken: Mutex<Vec<u8>>,
 }
 
@@ -193,6 +195,10 @@ impl Sink for Tap {
         assert!(!self.is_poisoned.load(Ordering::Relaxed), "a defect, on purpose");
         if self.is_stalled.load(Ordering::Relaxed) {
             return Err(ErrorKind::WouldBlock.into());
+        }
+        let meanwhile = locked(&self.meanwhile).take();
+        if let Some(meanwhile) = meanwhile {
+            meanwhile();
         }
         locked(&self.taken).extend_from_slice(bytes);
         Ok(bytes.len())

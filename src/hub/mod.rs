@@ -33,6 +33,7 @@ pub mod signs;
 mod simulation;
 #[cfg(test)]
 mod tests;
+mod told;
 pub mod typing;
 
 use std::collections::BTreeMap;

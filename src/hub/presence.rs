@@ -3,7 +3,7 @@
 //! The first session of a person brings them online; the last one to leave takes them offline after a grace, so that a phone
 //! that changes networks does not flicker. Peers announce whom they hold; who is held only by peers that cannot be heard right
 //! now is `unknown`, not gone. Who looks at the conversation right now is `viewing`; that is for staff alone. This file keeps
-//! the books and says what changed; [`crate::hub::signs`] tells the others.
+//! the books and says what changed; [`crate::hub::told`] tells the others.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::RangeInclusive;
@@ -65,7 +65,8 @@ pub struct Standing {
 }
 
 impl Standing {
-    const GONE: Self = Self { state: PresenceState::Offline, viewing: false };
+    /// Of whom nobody holds.
+    pub(super) const GONE: Self = Self { state: PresenceState::Offline, viewing: false };
 
     /// As a view is told it: guests do not learn who looks.
     pub fn in_view(self, view: View) -> Self {

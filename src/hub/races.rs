@@ -1,19 +1,20 @@
-//! Claims about what comes at the same time: leaving while being delivered to, losing a right while attaching, receipts while
-//! attaching, and many rooms come and gone.
+//! Claims about what comes at the same time: leaving while being delivered to, losing a right while attaching, receipts and
+//! presence while attaching, and many rooms come and gone.
 //!
-//! Over the same stage as [`crate::hub::tests`], on one thread, so that each race is played out and not hoped for.
+//! Over the same stage as [`crate::hub::tests`], on one thread or step by step, so that each race is played out and not hoped for.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc;
 use std::time::Duration;
 
-use parlour_protocol::id::{CardId, PersonId};
+use parlour_protocol::id::{CardId, PersonId, SessionId};
 use parlour_protocol::reply::{CardSeen, ConversationRef};
 use parlour_protocol::share::Right;
 use parlour_protocol::time::Timestamp;
 use serde_json::Value;
 use time::OffsetDateTime;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::bus::message::Mark;
@@ -246,4 +247,60 @@ async fn looking_ends_with_the_attachment_also_when_another_takes_its_place() {
     let heard = anna.heard();
     assert_eq!((&heard[0]["type"], &heard[0]["viewing"]), (&"presence".into(), &Value::Null), "{heard:?}");
     assert!(guest.heard().is_empty(), "guests do not learn when staff look");
+}
+
+/// While something is told to `by`, another thread lets somebody enter and tells it, or waits for its turn to.
+fn somebody_enters_while_told(stage: &Stage, by: &Actress, somebody: &Actress) {
+    let (hub, key, who) = (Arc::clone(&stage.hub), stage.key, somebody.session.who().clone());
+    *crate::hub::locked(&by.tap.meanwhile) = Some(Box::new(move || {
+        let (done, is_done) = mpsc::channel();
+        std::thread::spawn(move || {
+            hub.tell_settled(key, hub.presence.enter(key, &who, SessionId::generate()));
+            done.send(()).ok();
+        });
+        is_done.recv_timeout(Duration::from_millis(200)).ok();
+    }));
+}
+
+/// What somebody was told of another, in a reply or a push, once it has come to an end.
+async fn told_of(actress: &Actress, other: &Actress) -> Vec<String> {
+    let (id, mut told) = (&other.session.who().id, Vec::new());
+    for _ in 0..10 {
+        sleep(Duration::from_millis(50)).await;
+        for message in actress.heard() {
+            let members = message["ok"]["members"].as_array().into_iter().flatten();
+            let said = members.chain((message["type"] == "presence").then_some(&message));
+            let of_them = said.filter(|said| said["who"]["id"] == **id);
+            told.extend(of_them.map(|said| said["state"].as_str().unwrap().to_owned()));
+        }
+    }
+    told
+}
+
+#[tokio::test]
+async fn who_enters_while_another_attaches_is_told_to_them_once() {
+    let stage = Stage::new(0);
+    let (anna, ben, kate) = (stage.staff(), stage.staff(), stage.staff());
+    stage.attach(&anna, None).await;
+    somebody_enters_while_told(&stage, &anna, &kate);
+    stage.attach(&ben, None).await;
+    assert_eq!(told_of(&ben, &kate).await, ["online"]);
+    assert_eq!(told_of(&anna, &kate).await, ["online"]);
+}
+
+#[tokio::test]
+async fn of_two_changes_at_once_each_is_told_once_and_in_order() {
+    let stage = Stage::new(0);
+    let (anna, ben, maria) = (stage.staff(), stage.staff(), stage.guest());
+    for actress in [&anna, &ben, &maria] {
+        stage.attach(actress, None).await;
+    }
+    stage.hub.leave(&maria.session);
+    anna.heard();
+    ben.heard();
+    somebody_enters_while_told(&stage, &anna, &maria);
+    stage.hub.go_offline(stage.key, maria.session.who(), Instant::now() + Duration::from_secs(11));
+    for actress in [&anna, &ben] {
+        assert_eq!(told_of(actress, &maria).await, ["offline", "online"]);
+    }
 }

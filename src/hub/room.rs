@@ -5,7 +5,7 @@
 //! room stays closed; whoever still holds it finds out and asks for a new one.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use parlour_protocol::entry::{Content, Entry, NumberedEntry};
@@ -19,6 +19,7 @@ use crate::hub::frame::Turn;
 use crate::hub::locked;
 use crate::hub::member::Member;
 use crate::hub::sequence::{Hole, Offered, Sequence};
+use crate::hub::told::Told;
 
 /// Entries of one turn, so that one write stays near what a socket takes.
 const TURN_ENTRIES_MAX: usize = 128;
@@ -38,6 +39,8 @@ pub struct Room {
     /// The conversation's channel is heard for as long as the room lives.
     channel: Subscription,
     state: Mutex<State>,
+    /// Locked before `state`, and while members are told.
+    told: Mutex<Told>,
 }
 
 #[derive(Default)]
@@ -95,7 +98,7 @@ pub(super) struct Delivering<'a> {
 impl Room {
     /// A room that does not know yet where its log stands.
     pub fn new(key: RoomKey, channel: Subscription) -> Self {
-        Self { key, channel, state: Mutex::default() }
+        Self { key, channel, state: Mutex::default(), told: Mutex::default() }
     }
 
     /// Waits, no longer than this, until what other nodes say about the conversation is heard.
@@ -116,6 +119,11 @@ impl Room {
     /// Its members at this moment.
     pub fn members(&self) -> Members {
         Arc::clone(&locked(&self.state).members)
+    }
+
+    /// What its members were told of who is there; nobody is told anything else of it while this is held.
+    pub(super) fn told(&self) -> MutexGuard<'_, Told> {
+        locked(&self.told)
     }
 
     /// Takes a member in, unless there are `max` already; from now on it is given every turn.

@@ -1,18 +1,17 @@
 //! Signs: what a room says besides entries (presence, typing, receipts, permissions, shares), and who hears it.
 //!
 //! Except for permissions and shares they are never stored, never queued behind anything, and may be lost without harm; they
-//! must never hold up an entry. Each is encoded at most once per view and codec.
+//! must never hold up an entry. Each is encoded at most once per view and codec. Who is there: [`crate::hub::told`].
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use parlour_protocol::codec::Codec;
-use parlour_protocol::entry::{Who, WhoKind};
+use parlour_protocol::entry::Who;
 use parlour_protocol::id::{ConversationId, ShareId};
 use parlour_protocol::limits::TYPING_EXPIRES_MS;
 use parlour_protocol::push::Push;
-use parlour_protocol::reply::{CardSeen, Member as Present, PresenceState, Receipt};
+use parlour_protocol::reply::{CardSeen, Member as Present, Receipt};
 use parlour_protocol::share::{Right, Share};
 use tokio::time::Instant;
 
@@ -23,7 +22,8 @@ use crate::domain::principal::{Actor, View};
 use crate::domain::room::RoomKey;
 use crate::hub::agenda::Due;
 use crate::hub::member::Member;
-use crate::hub::presence::{Change, Settled, Standing};
+use crate::hub::presence::Settled;
+use crate::hub::room::Room;
 use crate::hub::session::Session;
 use crate::hub::{Hub, frame, same_person, typing};
 
@@ -68,7 +68,7 @@ impl Hub {
             self.announce_soon(room);
         }
         if let Some(change) = settled.change {
-            self.tell_change(&change, |_| true);
+            self.tell_change(&change);
         }
     }
 
@@ -165,28 +165,6 @@ impl Hub {
         sessions
     }
 
-    /// Tells one member what has changed since it was told `members`.
-    pub(super) fn tell_changes(&self, member: &Member, members: &[Present]) {
-        let room = member.room().key();
-        let push = |who: &Who, standing| member.session().push(&presence_push(room, who, standing));
-        let mut told = members.to_vec();
-        loop {
-            let now = self.presence.members(room, member.session().view());
-            // Whoever changed something since may have told it before us, and ours would be the last word.
-            if now == told {
-                return;
-            }
-            let (before, after) = (states(&told), states(&now));
-            for present in now.iter().filter(|present| before.get(&person(present)) != Some(&standing(present))) {
-                push(&present.who, standing(present));
-            }
-            for present in told.iter().filter(|present| !after.contains_key(&person(present))) {
-                push(&present.who, Standing { state: PresenceState::Offline, viewing: false });
-            }
-            told = now;
-        }
-    }
-
     /// Lets somebody go whose grace has run out here; another node may still hold them.
     pub(super) fn go_offline(&self, room: RoomKey, who: &Who, now: Instant) {
         self.tell_settled(room, self.presence.expire(room, who, now));
@@ -196,32 +174,6 @@ impl Hub {
     pub(super) fn expire_typing(&self, room: RoomKey, who: &Who, now: Instant) {
         if self.typing.expire(room, who, now) {
             self.tell_typing(room, who, false);
-        }
-    }
-
-    /// Tells this node's members a change of presence, from here or from a peer.
-    pub(super) fn tell_change(&self, change: &Change, hears: impl Fn(&Arc<Member>) -> bool) {
-        let Change { room, who, mut before, mut standing } = change.clone();
-        let mut came_or_left = false;
-        loop {
-            came_or_left |= before.state != standing.state;
-            // What is no news in a view is not heard in it: guests do not learn when staff look.
-            let push = |view| {
-                let told = standing.in_view(view);
-                (told != before.in_view(view)).then(|| presence_push(room, &who, told))
-            };
-            self.tell(room, push, &hears);
-            // Whoever changed it since may have told so before us, and ours would be the last word.
-            let current = self.presence.standing(room, &who);
-            if current == standing {
-                break;
-            }
-            (before, standing) = (standing, current);
-        }
-        // A row tells whether a guest is online, not whether they look: that may change ten times a second.
-        if who.kind == WhoKind::Guest && came_or_left {
-            // Every node with staff of the organization hears of it by itself.
-            self.inbox().mark(room);
         }
     }
 
@@ -249,16 +201,31 @@ impl Hub {
     }
 
     fn tell_members(&self, room: RoomKey, push: impl Fn(View) -> Option<Push>, hears: impl Fn(&Arc<Member>) -> bool) {
-        let Some(live) = self.room(room) else { return };
+        if let Some(live) = self.room(room) {
+            self.tell_members_of(&live, push, hears);
+        }
+    }
+
+    /// Gives a push to those of a room's members that hear it.
+    pub(super) fn tell_members_of(
+        &self,
+        room: &Room,
+        push: impl Fn(View) -> Option<Push>,
+        hears: impl Fn(&Arc<Member>) -> bool,
+    ) {
         for view in View::ALL {
             let Some(push) = push(view) else { continue };
             let mut encoded: [Option<Bytes>; 2] = [None, None];
-            let members = live.members();
+            let members = room.members();
             for member in members.iter().filter(|member| member.session().view() == view) {
                 if !hears(member) {
                     continue;
                 }
-                debug_assert_eq!(member.session().organization(), room.organization, "no sign leaves its organization");
+                debug_assert_eq!(
+                    member.session().organization(),
+                    room.key().organization,
+                    "no sign leaves its organization"
+                );
                 let codec = member.session().codec();
                 let slot = match codec {
                     Codec::Json => &mut encoded[0],
@@ -269,23 +236,6 @@ impl Hub {
             }
         }
     }
-}
-
-/// Found by person: in a large room everybody's list is compared with everybody's.
-fn states(members: &[Present]) -> HashMap<(WhoKind, &str), Standing> {
-    members.iter().map(|present| (person(present), standing(present))).collect()
-}
-
-fn standing(present: &Present) -> Standing {
-    Standing { state: present.state, viewing: present.viewing }
-}
-
-fn presence_push(room: RoomKey, who: &Who, Standing { state, viewing }: Standing) -> Push {
-    Push::Presence { conversation: room.conversation, who: who.clone(), state, viewing }
-}
-
-fn person(present: &Present) -> (WhoKind, &str) {
-    (present.who.kind, &present.who.id)
 }
 
 fn seen_push(room: RoomKey, seen: CardSeen) -> Push {

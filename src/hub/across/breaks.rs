@@ -3,7 +3,6 @@
 //!
 //! The stage is that of [`crate::hub::across::tests`].
 
-use std::cell::Cell;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
@@ -11,7 +10,7 @@ use std::time::Duration;
 use parlour_protocol::entry::{Who, WhoKind};
 use parlour_protocol::id::{ConversationId, SessionId};
 use tokio::task::yield_now;
-use tokio::time::{Instant, advance, sleep};
+use tokio::time::{advance, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::bus::message::{Held, HeldPerson, Lane, Message};
@@ -269,29 +268,6 @@ async fn a_lost_question_is_asked_again() {
     }
     sleep(61 * SECOND).await;
     assert!(b.hub.has_guest(b.key));
-}
-
-#[tokio::test(start_paused = true)]
-async fn of_two_changes_told_at_once_the_last_is_heard_last() {
-    let stage = Stage::new(0);
-    let (ben, maria) = (stage.staff(), stage.guest());
-    stage.attach(&ben, None).await;
-    stage.attach(&maria, None).await;
-    let (who, key) = (maria.session.who(), stage.key);
-    stage.hub.leave(&maria.session);
-    ben.heard();
-    let late = Instant::now() + 11 * SECOND;
-    let left = stage.hub.presence.expire(key, who, late).change.unwrap();
-    let is_first = Cell::new(true);
-    stage.hub.tell_change(&left, |_| {
-        // Another thread is faster with what happened later.
-        if is_first.take() {
-            let came = stage.hub.presence.enter(key, who, SessionId::generate()).change.unwrap();
-            stage.hub.tell_change(&came, |_| true);
-        }
-        true
-    });
-    assert_eq!(states(&ben.heard()).last().map(String::as_str), Some("online"));
 }
 
 #[tokio::test]

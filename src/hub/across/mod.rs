@@ -83,6 +83,6 @@ impl Hub {
 
     /// Tells members what has changed around them.
     fn tell_all(&self, changes: Vec<Change>) {
-        changes.iter().for_each(|change| self.tell_change(change, |_| true));
+        changes.iter().for_each(|change| self.tell_change(change));
     }
 }

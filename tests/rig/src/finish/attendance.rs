@@ -12,7 +12,7 @@ use parlour_protocol::command::{Command, Presence};
 use parlour_protocol::reply::PresenceState;
 use tokio::time::{Instant, sleep};
 
-use crate::history::{Attendance, Node, Room, Tenant};
+use crate::history::{Attendance, Node, Room};
 use crate::workload::Workload;
 use crate::workload::stage::{Player, Stage};
 use crate::workload::wire::{Ended, Wire};
@@ -20,50 +20,71 @@ use crate::workload::wire::{Ended, Wire};
 /// Within 10 s a person who left is gone, within 15 s those of a node that died (SPEC §10), and then some for a busy machine.
 const CONVERGE_MAX: Duration = Duration::from_secs(18);
 
+/// Sockets at one node, one of each tenant. They stay: the first socket of a tenant at a node is answered with what that node knows
+/// alone, and by the time its peers have told the rest, a new one in every round would be the first again.
+struct Desk<'w> {
+    node: Node,
+    wires: Vec<(&'w Player, Option<Wire>)>,
+}
+
 /// Takes the attendance of every room at every node.
 pub async fn take(workload: &Workload) {
+    let stage = workload.stage();
     let deadline = Instant::now() + CONVERGE_MAX;
+    let mut desks: Vec<_> = (0..stage.endpoints.len()).map(|number| Desk::new(workload, stage.node(number))).collect();
     loop {
-        let taken = take_once(workload).await;
+        let taken = join_all(desks.iter_mut().map(|desk| desk.take(workload))).await.concat();
         let is_true = |attendance: &Attendance| {
             let online = |(_, state): &(&String, &String)| state.as_str() == "online";
             let told: BTreeSet<_> = attendance.told.iter().filter(online).map(|(who, _)| who).collect();
             told == attendance.real.iter().collect() && attendance.told.values().all(|state| state != "unknown")
         };
         if taken.iter().all(is_true) || Instant::now() > deadline {
-            return workload.stage().recorder().with(|history| history.attendances = taken);
+            return stage.recorder().with(|history| history.attendances = taken);
         }
         sleep(Duration::from_millis(400)).await;
     }
 }
 
-async fn take_once(workload: &Workload) -> Vec<Attendance> {
-    let nodes = (0..workload.stage().endpoints.len()).map(|number| workload.stage().node(number));
-    join_all(nodes.map(|node| take_at(workload, node))).await.concat()
-}
-
-/// As one node tells it. A node that does not answer names nobody.
-async fn take_at(workload: &Workload, node: Node) -> Vec<Attendance> {
-    let stage = workload.stage();
-    let (mut taken, mut wires) = (Vec::new(), Vec::<(Tenant, Option<Wire>)>::new());
-    for witnesses in workload.witnesses() {
-        let tenant = witnesses.staff.tenant;
-        if !wires.iter().any(|(of, _)| *of == tenant) {
-            wires.push((tenant, open(stage, &witnesses.staff, node).await.ok()));
+impl<'w> Desk<'w> {
+    fn new(workload: &'w Workload, node: Node) -> Self {
+        let mut wires = Vec::<(&Player, Option<Wire>)>::new();
+        for player in workload.witnesses().iter().map(|witnesses| &*witnesses.staff) {
+            if wires.iter().all(|(other, _)| other.tenant != player.tenant) {
+                wires.push((player, None));
+            }
         }
-        let wire = wires.iter_mut().find(|(of, _)| *of == tenant).and_then(|(_, wire)| wire.as_mut());
-        let told = match wire {
-            Some(wire) => ask(stage, wire, witnesses.room).await,
-            None => Ok(BTreeMap::new()),
-        };
-        if told.is_err() {
-            // Whoever did not answer once is not waited for again in this round.
-            wires.iter_mut().filter(|(of, _)| *of == tenant).for_each(|(_, wire)| *wire = None);
-        }
-        let (told, real) = (told.unwrap_or_default(), real(workload, witnesses.room));
-        taken.push(Attendance { node, room: witnesses.room, told, real });
+        Self { node, wires }
     }
-    taken
+
+    /// As the node tells it. A node that does not answer names nobody.
+    async fn take(&mut self, workload: &Workload) -> Vec<Attendance> {
+        let stage = workload.stage();
+        for (player, wire) in self.wires.iter_mut().filter(|(_, wire)| wire.is_none()) {
+            *wire = open(stage, player, self.node).await.ok();
+        }
+        let mut taken = Vec::new();
+        for witnesses in workload.witnesses() {
+            let (staff, mut told) = (&witnesses.staff, BTreeMap::new());
+            let slot = self.wires.iter_mut().find(|(player, _)| player.tenant == staff.tenant).map(|(_, wire)| wire);
+            if let Some(slot) = slot
+                && let Some(wire) = slot
+            {
+                match ask(stage, wire, witnesses.room).await {
+                    Ok(members) => told = members,
+                    // Whoever did not answer once is not waited for again in this round.
+                    Err(_) => *slot = None,
+                }
+            }
+            taken.push(Attendance {
+                node: self.node,
+                room: witnesses.room,
+                told,
+                real: real(workload, witnesses.room),
+            });
+        }
+        taken
+    }
 }
 
 async fn open(stage: &Stage, player: &Player, node: Node) -> Result<Wire, Ended> {
