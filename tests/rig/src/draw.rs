@@ -16,8 +16,8 @@ const RECOVERY_MS: u64 = 1_500;
 const DRAIN_MS: u64 = 3_500;
 /// What parts a reader from what is said, or the server from what is stored, keeps so far from a flood: a node that missed
 /// something itself sends it all at once afterwards, and nothing about its queues would be shown.
-const CALM_BEFORE_MS: u64 = 3_000;
-const CALM_AFTER_MS: u64 = 2_500;
+const CALM_BEFORE_MS: u64 = 2_000;
+const CALM_AFTER_MS: u64 = 1_500;
 /// So often another moment and another target are drawn before the first that fits is taken.
 const DRAWS: u32 = 40;
 const STEP_MS: u64 = 50;
@@ -82,7 +82,7 @@ const SORTS: [(Sort, u64, u64, u64); 19] = [
     (Sort::Slice, 500, 2_500, 10_000),
     (Sort::Slow, 500, 2_500, 10_000),
     (Sort::Skew, 2_000, 4_000, 30_000),
-    (Sort::LazyClients, 1_000, 3_000, 10_000),
+    (Sort::LazyClients, 1_000, 1_500, 4_000),
     (Sort::LockTables, 300, 1_500, 4_000),
     (Sort::EndRights, 0, 0, 0),
     (Sort::LyingBus, 1_000, 3_000, 20_000),
