@@ -14,6 +14,10 @@ const QUIET_END_MS: u64 = 5_000;
 const RECOVERY_MS: u64 = 1_500;
 /// How long a node takes to drain, beyond what is drawn.
 const DRAIN_MS: u64 = 3_500;
+/// What parts a reader from what is said, or the server from what is stored, keeps so far from a flood: a node that missed
+/// something itself sends it all at once afterwards, and nothing about its queues would be shown.
+const CALM_BEFORE_MS: u64 = 2_000;
+const CALM_AFTER_MS: u64 = 1_500;
 /// So often another moment and another target are drawn before the first that fits is taken.
 const DRAWS: u32 = 40;
 const STEP_MS: u64 = 50;
@@ -78,7 +82,7 @@ const SORTS: [(Sort, u64, u64, u64); 19] = [
     (Sort::Slice, 500, 2_500, 10_000),
     (Sort::Slow, 500, 2_500, 10_000),
     (Sort::Skew, 2_000, 4_000, 30_000),
-    (Sort::LazyClients, 1_000, 3_000, 10_000),
+    (Sort::LazyClients, 1_000, 1_500, 4_000),
     (Sort::LockTables, 300, 1_500, 4_000),
     (Sort::EndRights, 0, 0, 0),
     (Sort::LyingBus, 1_000, 3_000, 20_000),
@@ -108,6 +112,29 @@ struct Taken {
     place: Place,
     from: u64,
     to: u64,
+    /// Whether readers are flooded, to whom everything else must work.
+    is_flood: bool,
+}
+
+impl Taken {
+    fn of(kind: &Kind, at_ms: u64, for_ms: u64) -> Self {
+        let place = kind.place();
+        let (before, after) = match kind {
+            Kind::LazyClients => (CALM_BEFORE_MS, CALM_AFTER_MS),
+            Kind::RestartNode(_) | Kind::Skew(..) => (0, DRAIN_MS + RECOVERY_MS),
+            _ => (0, RECOVERY_MS),
+        };
+        let (from, to) = (at_ms.saturating_sub(before), at_ms + for_ms + after);
+        Self { place, from, to, is_flood: *kind == Kind::LazyClients }
+    }
+
+    /// Whether two at once may not be.
+    fn excludes(&self, other: &Self) -> bool {
+        let spoils = |place| matches!(place, Place::Node(_) | Place::Postgres);
+        (self.place == other.place && self.place != Place::Clients)
+            || (self.is_flood && spoils(other.place))
+            || (other.is_flood && spoils(self.place))
+    }
 }
 
 /// Draws a plan.
@@ -120,7 +147,9 @@ pub fn draw(frame: &Frame) -> Plan {
     dice.shuffle(&mut sorts);
     let mut faults = Vec::new();
     let mut taken = Vec::new();
-    for (turn, sort) in (0..).zip(&sorts) {
+    // Floods first, because they need the most room.
+    let (floods, others): (Vec<_>, Vec<_>) = (0..).zip(&sorts).partition(|(_, sort)| **sort == Sort::LazyClients);
+    for (turn, sort) in floods.into_iter().chain(others) {
         faults.extend(place(*sort, turn, sorts.len() as u64, frame, &mut taken, &mut dice));
     }
     faults.sort_by_key(|fault| fault.at_ms);
@@ -166,13 +195,12 @@ fn lasts(sort: Sort, long: bool, dice: &mut Dice) -> (u64, u64) {
 
 /// Takes a place for a fault, if there is room for it.
 fn fits(kind: Kind, at_ms: u64, for_ms: u64, end: u64, nodes: u8, taken: &mut Vec<Taken>) -> Option<Fault> {
-    let drains = if matches!(kind, Kind::RestartNode(_) | Kind::Skew(..)) { DRAIN_MS } else { 0 };
-    let this = Taken { place: kind.place(), from: at_ms, to: at_ms + for_ms + drains + RECOVERY_MS };
+    let this = Taken::of(&kind, at_ms, for_ms);
     if at_ms + for_ms > end {
         return None;
     }
     let meanwhile = || taken.iter().filter(|other| other.from < this.to && this.from < other.to);
-    if this.place != Place::Clients && meanwhile().any(|other| other.place == this.place) {
+    if meanwhile().any(|other| this.excludes(other)) {
         return None;
     }
     if matches!(this.place, Place::Node(_)) {
@@ -220,7 +248,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::{Frame, SORTS, draw};
-    use crate::plan::{Place, Plan};
+    use crate::plan::{Kind, Place, Plan};
 
     fn frame(seed: u64, long: bool) -> Frame {
         let (seconds, faults) = if long { (900, 150) } else { (52, 30) };
@@ -267,6 +295,21 @@ mod tests {
                 assert!(place == Place::Clients || same == 1, "seed {seed}: {fault:?}");
                 let away: BTreeSet<_> = meanwhile.iter().filter(|other| matches!(other, Place::Node(_))).collect();
                 assert!(away.len() < 3, "seed {seed}: {meanwhile:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_parts_flooded_readers_from_what_is_said() {
+        for seed in 0..500 {
+            let plan = draw(&frame(seed, seed % 2 == 0));
+            for flood in plan.faults.iter().filter(|fault| fault.kind == Kind::LazyClients) {
+                let (from, to) = (flood.at_ms.saturating_sub(super::CALM_BEFORE_MS), flood.at_ms + flood.for_ms);
+                let spoils = |place| matches!(place, Place::Node(_) | Place::Postgres);
+                let others = plan.faults.iter().filter(|other| spoils(other.kind.place()));
+                for other in others {
+                    assert!(other.at_ms > to || other.at_ms + other.for_ms < from, "seed {seed}: {flood:?} {other:?}");
+                }
             }
         }
     }

@@ -1,7 +1,8 @@
 //! What is read, asked and looked for when the run is over and everything works again.
 //!
-//! It only notes; checkers decide. The order matters: last tries first, because they write, then whoever is there, then every
-//! room read in every way, then what must be nowhere. Look next in `finish/`.
+//! It only notes; checkers decide. The order matters: last tries first, because they write. Then, at once, because each waits
+//! for something else: whoever is there, every room read in every way, and what the database shows to whom. Then what all of
+//! that may have left where it must not be. Look next in `finish/`.
 
 mod attendance;
 mod probes;
@@ -17,9 +18,7 @@ use crate::workload::Workload;
 pub async fn finish(machine: &Machine, workload: &Workload, recorder: &Recorder) {
     probes::probe(workload).await;
     workload.caught_up().await;
-    attendance::take(workload).await;
-    readings::read(workload).await;
+    tokio::join!(attendance::take(workload), readings::read(workload), walls::climb(machine, recorder));
     scans::scan(machine, workload, recorder).await;
-    walls::climb(machine, recorder).await;
     workload.end().await;
 }

@@ -3,8 +3,8 @@
 //! Every step has a bound. What is noted is what was done and when; whether it had the promised effect is for checkers. Look
 //! next in `cast.rs`.
 
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use reqwest::Method;
@@ -13,18 +13,26 @@ use sqlx::{Connection, PgConnection};
 use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
-use crate::history::{Nanos, Revocation, Strike, nanos};
+use crate::history::{Nanos, Op, Outcome, Revocation, Room, Strike, nanos};
 use crate::plan::Fault;
 use crate::workload::cast::{LazyRoom, Mortal, Parts, mortal_guest, mortal_staff};
 use crate::workload::lazy::Mood;
+use crate::workload::reader::Door;
 use crate::workload::stage::Credential;
 use crate::workload::troupe::Troupe;
 use crate::workload::writer::Order;
 
-/// Messages of a flood: twice what the server keeps for a socket, its kernel and ours hold, several times over.
-const FLOOD: u32 = 260;
-/// The least time in which a flood can be sent and not be read.
-const LAZY_MIN: Duration = Duration::from_millis(2_500);
+/// What is said to those who do not read, in bytes of text: C12 asks for more than a mebibyte. That is more than the server
+/// keeps for a socket, its kernel and ours hold, several times over.
+const FLOOD_BYTES: usize = 1_300_000;
+/// Messages of a flood: so much, and some more, because a few may be lost on the way.
+const FLOOD: u32 = 180;
+/// How long a flood may take where little else gets on, either.
+const FLOOD_MAX: Duration = Duration::from_secs(20);
+/// How long readers that are to be lazy may take to be there at all.
+const ATTACH_MAX: Duration = Duration::from_secs(5);
+/// Between two looks at how far things are.
+const LOOK: Duration = Duration::from_millis(50);
 /// How long what was lazy may take to hold everything.
 const CATCH_UP_MAX: Duration = Duration::from_secs(15);
 /// How long the end of somebody's rights is asked for.
@@ -35,7 +43,10 @@ const EXPIRY: Duration = Duration::from_secs(1);
 /// Readers of a room do not read, read byte by byte, or say that they will write no more.
 pub async fn lazy_clients(troupe: &Troupe, room: &LazyRoom, fault: &Fault) {
     let recorder = troupe.stage.recorder();
+    let is_here = |door: &Arc<Door>| door.is_attached.load(Ordering::Relaxed);
+    until(ATTACH_MAX, || room.doors.iter().all(is_here)).await;
     let injected = recorder.now();
+    let first = recorder.with(|history| history.ops.len());
     match fault.number % 3 {
         0 => room.doors.iter().for_each(|door| door.moods.set(Mood::Stalled)),
         1 => room.doors.iter().for_each(|door| door.moods.set(Mood::ByteByByte)),
@@ -46,11 +57,28 @@ pub async fn lazy_clients(troupe: &Troupe, room: &LazyRoom, fault: &Fault) {
     }
     // The flooder lives as long as the run.
     let _ = room.flooder.send(Order::Flood(FLOOD));
-    sleep(fault.lasts().max(LAZY_MIN)).await;
+    let is_flooded = || said_since(troupe, room.room, first) > FLOOD_BYTES;
+    tokio::join!(sleep(fault.lasts()), until(FLOOD_MAX, is_flooded));
     room.doors.iter().for_each(|door| door.moods.set(Mood::Eager));
     let healed = recorder.now();
     let recovered = has_caught_up(troupe, room).await.then(|| recorder.now());
     recorder.with(|history| history.strikes.push(Strike { fault: fault.clone(), injected, healed, recovered }));
+}
+
+/// Waits until something is so, for a while.
+async fn until(patience: Duration, is_so: impl Fn() -> bool) {
+    let deadline = Instant::now() + patience;
+    while !is_so() && Instant::now() < deadline {
+        sleep(LOOK).await;
+    }
+}
+
+/// How much was acknowledged in a room, in bytes of text, of what was begun from an operation on.
+fn said_since(troupe: &Troupe, room: Room, first: usize) -> usize {
+    troupe.stage.recorder().with(|history| {
+        let is_said = |op: &&Op| op.room == room && matches!(op.outcome, Outcome::Ok { .. });
+        history.ops[first..].iter().filter(is_said).map(|op| op.text.len()).sum()
+    })
 }
 
 /// Waits until the lazy ones hold what was there when they stopped being lazy.
@@ -66,7 +94,7 @@ async fn has_caught_up(troupe: &Troupe, room: &LazyRoom) -> bool {
         if head.is_some_and(holds) {
             return true;
         }
-        sleep(Duration::from_millis(100)).await;
+        sleep(LOOK).await;
     }
     false
 }

@@ -29,6 +29,10 @@ const HABIT_GAP_MS: u64 = 1_500;
 /// How long a reader whose node withholds everything asks again on the same socket.
 const PAUSED_MAX: Duration = Duration::from_secs(20);
 
+/// So often somebody may be taken for nobody who has all their rights, each time with a fresh token: at a node whose clock is
+/// wrong, and with a token of its own at the next.
+const BARRED_MAX: u32 = 2;
+
 /// What a reader is like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Habit {
@@ -67,6 +71,8 @@ pub struct Follower {
     dice: Dice,
     turn: usize,
     losses: u32,
+    /// How often in a row it was told that it has no right to be here.
+    barred: u32,
     position: Option<Position>,
     is_paused: bool,
     known: VecDeque<(i64, EntryId)>,
@@ -94,6 +100,7 @@ impl Follower {
             dice: Dice(stage.recorder().seed() ^ (u64::from(reader.0) << 40)),
             turn,
             losses: 0,
+            barred: 0,
             position: Some(Position { epoch: 1, seq: 0 }),
             is_paused: false,
             known: VecDeque::new(),
@@ -147,7 +154,10 @@ impl Follower {
         if is_barred && self.stage.is_ending(self.player.person) {
             return sleep(Duration::from_secs(1)).await;
         }
-        if is_barred && ended.reason.as_deref() != Some("expired") {
+        let is_nobody = ended.refusal.as_deref() == Some("UNAUTHENTICATED") && ended.reason.is_none();
+        self.barred = if is_nobody { self.barred + 1 } else { 0 };
+        let is_excused = ended.reason.as_deref() == Some("expired") || (1..=BARRED_MAX).contains(&self.barred);
+        if is_barred && !is_excused {
             let what = format!("{} was shut out with {} {:?}", self.player.id, ended.code, ended.refusal);
             self.stage.ledger.violated("rights", what);
         }
@@ -281,7 +291,7 @@ impl Follower {
         if done.has_more != Some(false) {
             return false;
         }
-        (self.is_paused, self.losses) = (false, 0);
+        (self.is_paused, self.losses, self.barred) = (false, 0, 0);
         self.door.is_attached.store(true, Ordering::Relaxed);
         self.told.clear();
         for member in done.members.unwrap_or_default() {

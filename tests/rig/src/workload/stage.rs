@@ -140,7 +140,8 @@ impl Player {
                 Ok(wire)
             }
             Err(ended) => {
-                if ended.code == 4401 || ended.reason.as_deref() == Some("expired") {
+                // Not only when it ran out: a node whose clock is wrong gives tokens that others take for nobody's.
+                if ended.code == 4401 || ended.refusal.as_deref() == Some("UNAUTHENTICATED") {
                     self.renew(stage, endpoint).await;
                 }
                 Err(ended)

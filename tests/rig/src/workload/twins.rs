@@ -16,6 +16,7 @@ use tokio::time::sleep;
 use crate::history::{Act, Node, OpId};
 use crate::workload::stage::{Player, SharedStage, Stage};
 use crate::workload::web::{Failed, entries_path};
+use crate::workload::words::otherwise;
 
 /// One in so many messages is tried at two nodes at once.
 const AT_ONCE: u64 = 200;
@@ -79,7 +80,7 @@ pub fn maybe_again(
     if !is_again && !is_otherwise {
         return;
     }
-    let text = if is_again { text.to_owned() } else { format!("{text}, or not") };
+    let text = if is_again { text.to_owned() } else { otherwise(text) };
     let body = json!({ "kind": "message", "text": text });
     let (stage, player, turn) = (Arc::clone(stage), Arc::clone(player), dice.roll(3));
     stage.ledger.tried(op);

@@ -76,6 +76,14 @@ pub fn text(canary: &str, op: OpId, length: Length) -> String {
     text
 }
 
+/// Another text than this, and within the limits like it.
+pub fn otherwise(text: &str) -> String {
+    const ENDING: &str = ", or not";
+    let mut other: String = text.chars().take(FLOOD_CHARS - ENDING.len()).collect();
+    other.push_str(ENDING);
+    other
+}
+
 fn fill(text: &mut String, chars: usize) {
     let missing = chars.saturating_sub(text.chars().count() + 1);
     text.push(' ');
@@ -126,6 +134,11 @@ mod tests {
         let flood = text(&word, OpId(4), Length::Flood);
         assert_eq!(flood.chars().count(), parlour_protocol::limits::TEXT_CHARS_MAX);
         assert!(!flood.ends_with(char::is_control));
+        for said in seen.iter().chain([&flood]) {
+            let other = otherwise(said);
+            assert!(other != *said && other.contains(&word));
+            assert!(other.chars().count() <= parlour_protocol::limits::TEXT_CHARS_MAX);
+        }
     }
 
     #[test]

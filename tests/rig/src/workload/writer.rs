@@ -25,6 +25,8 @@ use crate::workload::words::Length;
 
 /// Messages of one's own that may yet be edited or redacted.
 const RECENT_MAX: usize = 40;
+/// Commands in flight of somebody who is told what to say: a flood must be over before those who do not read are back.
+const TOLD_WINDOW: usize = 24;
 /// Between two tries of somebody who may not.
 const BARRED_GAP: Duration = Duration::from_millis(700);
 /// Longest pause before a repeat.
@@ -161,7 +163,7 @@ impl Writer {
             Rhythm::Busy { window, .. } => window,
             Rhythm::Every(gap) if gap < 1_000 => 4,
             Rhythm::Every(_) => 1,
-            Rhythm::Told => 4,
+            Rhythm::Told => TOLD_WINDOW,
         }
     }
 
