@@ -3,7 +3,7 @@
 //! An entry carries no number of its own: its `seq` belongs to the view it is read in and travels beside it.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, from_value};
 
 use crate::card::{Card, CardState};
 use crate::id::{CardId, ClientId, EntryId, ShareId};
@@ -135,6 +135,23 @@ pub enum Content {
 }
 
 impl Content {
+    /// The content of a kind and its body, as they are stored.
+    ///
+    /// # Errors
+    /// When the body does not fit a known kind.
+    pub fn read(kind: &str, body: Value) -> Result<Self, serde_json::Error> {
+        Ok(match kind {
+            "message" => Self::Message(from_value(body)?),
+            "note" => Self::Note(from_value(body)?),
+            "edit" => Self::Edit(from_value(body)?),
+            "redaction" => Self::Redaction(from_value(body)?),
+            "card" => Self::Card(from_value(body)?),
+            "selection" => Self::Selection(from_value(body)?),
+            "share" => Self::Share(from_value(body)?),
+            other => Self::Other(Other { kind: OtherKind(other.to_owned()), body }),
+        })
+    }
+
     /// The word used in the database and on the wire.
     pub fn kind(&self) -> &str {
         match self {
@@ -294,8 +311,12 @@ mod tests {
 
     use super::*;
 
+    /// Both ways in which a content is read.
     fn read(kind: &str, body: Value) -> Result<Content, serde_json::Error> {
-        serde_json::from_value(json!({ "kind": kind, "body": body }))
+        let tagged = from_value(json!({ "kind": kind, "body": body }));
+        let stored = Content::read(kind, body);
+        assert_eq!(tagged.as_ref().ok(), stored.as_ref().ok());
+        stored
     }
 
     #[test]

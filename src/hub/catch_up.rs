@@ -258,11 +258,7 @@ impl Hub {
                 Ok(false)
             }
             WentLive::Gone => {
-                // Whoever ended it may have done so before it was counted as present; as that it stays for the grace, so others
-                // must know, or they would never be told of a return meanwhile.
-                if let Some(change) = &arrived.change {
-                    self.tell_change(change, |other| !Arc::ptr_eq(other, member));
-                }
+                // Whoever ended it may have done so before it was counted as present, which others were told.
                 self.leave_presence(member);
                 Err(not_found())
             }

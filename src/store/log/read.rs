@@ -9,7 +9,7 @@ use parlour_protocol::entry::{Audience, Content, Entry, NumberedEntry, Who, WhoK
 use parlour_protocol::id::{ClientId, EntryId};
 use parlour_protocol::limits::{EDIT_WINDOW_MS, PAGE_BYTES_MAX, PAGE_ENTRIES_MAX};
 use parlour_protocol::time::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 use sqlx::types::Json;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -29,7 +29,7 @@ const ENTRY_OVERHEAD_BYTES: usize = 320;
 /// The entry content of a stored kind and body; none when this version of the code does not know them. Why is not told, because
 /// it would repeat what people wrote, and errors are logged.
 pub(in crate::store) fn content(kind: &str, body: Value) -> Option<Content> {
-    serde_json::from_value(json!({ "kind": kind, "body": body })).ok()
+    Content::read(kind, body).ok()
 }
 
 struct EntryRow {
