@@ -2,6 +2,7 @@
 // It holds the server to its words and knows nothing else; it never sleeps, and a step that waits in vain fails after its time.
 // Next: scenario-socket.ts (the wire), scenarios.test.ts (which server).
 import { randomUUID } from "node:crypto";
+import { setTimeout as pause } from "node:timers/promises";
 import { type Codec, ScenarioSocket } from "./scenario-socket.ts";
 
 // A file is data: what a step holds is read where it is used.
@@ -263,8 +264,15 @@ export class Player {
     if (step.body) headers["content-type"] = "application/json";
     const url = `${this.nodes[step.node ?? 0]?.http_url}${path}`;
     const signal = AbortSignal.timeout(WAIT_MS);
-    const answer = await fetch(url, { method, headers, body: step.body ? JSON.stringify(step.body) : null, signal });
-    const body = await answer.json().catch(() => null);
+    const ask = () => fetch(url, { method, headers, body: step.body ? JSON.stringify(step.body) : null, signal });
+    let answer = await ask();
+    let body = await answer.json().catch(() => null);
+    // Whoever asks too fast for the server's limits comes back when it is told to.
+    while (answer.status === 429) {
+      await pause(body.error.details.retry_after_ms);
+      answer = await ask();
+      body = await answer.json().catch(() => null);
+    }
     if (step.status && step.status !== answer.status)
       throw new Error(`expected status ${step.status}, got ${answer.status} ${shown(body)}`);
     must(compare(step.expect ?? {}, body, this.#words));
